@@ -1,0 +1,233 @@
+"""The command line: each command is a function, and tyro makes its flags from the signature.
+
+A user's mistake gives one line and exit status 2; nothing here shows a traceback for one. torch
+is imported inside the commands that need it, so that `--help` answers at once.
+"""
+
+import contextlib
+import functools
+import io
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional, UseAppendAction, arg
+
+from cifar_lessons.errors import UserError
+
+Folder = Annotated[Path | None, arg(metavar="DIR")]
+Name = Annotated[Positional[str], arg(metavar="RECIPE")]
+
+
+def data(
+    *,
+    dataset: Literal["cifar10", "cifar100"] = "cifar10",
+    data: Folder = None,
+    mirror: UseAppendAction[tuple[str, ...]] = (),
+    check: bool = False,
+) -> None:
+    """Fetch and verify a data set; run it again after a break and it goes on.
+
+    Example: cifar-lessons data --mirror https://example.org/cifar-10-python.tar.gz
+
+    Args:
+        dataset: Which one.
+        data: Folder; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        mirror: Address or path of the official archive, of parquet files, or of a folder of
+            PNGs by class; may be given several times. CIFAR_LESSONS_MIRRORS adds more.
+        check: Only say what is there.
+    """
+    from cifar_lessons.data.cifar import data_root
+    from cifar_lessons.data.fetch import fetch
+    from cifar_lessons.data.fetch import status as describe
+
+    root = data_root(data)
+    if not check:
+        fetch(dataset, root, mirrors=mirror)
+    print(f"{dataset} in {root}: {describe(dataset, root)}")
+
+
+def list_recipes() -> None:
+    """Show every recipe with its recorded runs: fresh, stale or missing.
+
+    Example: cifar-lessons list
+    """
+    from cifar_lessons import recipes, runs
+
+    marks = {"fresh": "●", "stale": "◐", "missing": "○"}
+    counts = dict.fromkeys(marks, 0)
+    print(f"{'recipe':26}{'seeds':7}{'test accuracy':>15}{'minutes':>9}  about")
+    for make in recipes.RECIPES.values():
+        recipe = make()
+        rows = runs.status(recipe)
+        found = [run for _, _, run in rows if run]
+        for _, state, _ in rows:
+            counts[state] += 1
+        seeds = "".join(marks[state] for _, state, _ in rows)
+        accuracy = sum(r.final["test_accuracy"] for r in found) / len(found) if found else None
+        shown = f"{100 * accuracy:.2f} %" if accuracy is not None else "-"
+        minutes = sum(r.minutes for r in found) / len(found) if found else None
+        spent = f"{minutes:.1f}" if minutes is not None else "-"
+        print(f"{recipe.name:26}{seeds:7}{shown:>15}{spent:>9}  {recipe.about}")
+    print("  ".join(f"{marks[state]} {n} {state}" for state, n in counts.items()))
+
+
+def train(
+    recipe: Name,
+    /,
+    *,
+    seed: int = 0,
+    set: UseAppendAction[tuple[str, ...]] = (),
+    seconds: float | None = None,
+    out: Path = Path("outputs"),
+    data: Folder = None,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+) -> None:
+    """Train a recipe; the same command continues a run that was stopped.
+
+    Code for CUDA and MPS is in place, and has never run on such a device in this project.
+
+    Example: cifar-lessons train simple_cnn --seed 1
+    Example: cifar-lessons train resnet18 --set optim.peak_lr=0.2 --out trial --seconds 600
+
+    Args:
+        recipe: A name from `cifar-lessons list`.
+        seed: Of first weights, order, augmentation and dropout.
+        set: FIELD=VALUE changes one field, as in optim.peak_lr=0.2; may be given several
+            times. Such a run cannot be recorded.
+        seconds: Save and stop after this many; the same command continues.
+        out: The run is written to OUT/RECIPE/seedK.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        precision: auto, fp32, bf16 or fp16.
+        threads: CPU threads; as many as there are cores if not given.
+    """
+    from cifar_lessons import recipes
+    from cifar_lessons.config import override
+
+    chosen = recipes.get(recipe)
+    for assignment in set:
+        chosen = override(chosen, assignment)
+    if seconds is not None and seconds <= 0:
+        raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 600")
+    if threads is not None and threads < 1:
+        raise UserError(f"--threads must be at least 1, got {threads}; try --threads 2")
+    if seed < 0:
+        raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
+    deadline = None if seconds is None else time.monotonic() + seconds
+    import torch
+
+    from cifar_lessons import experiment, runtime
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    found = runtime.detect(device=device, precision=precision)
+    folder = out / chosen.name / f"seed{seed}"
+    loaded = experiment.load_data(chosen, data)
+    print(f"{chosen.name} seed {seed} on {found.device}, {found.precision} -> {folder}", flush=True)
+    done = experiment.run(
+        chosen,
+        seed=seed,
+        out=folder,
+        data=loaded,
+        runtime=found,
+        command=shlex.join(["cifar-lessons", *sys.argv[1:]]),
+        deadline=deadline,
+    )
+    if done:
+        from cifar_lessons import runs
+
+        finished = runs.read_run(done)
+        accuracy = 100 * finished.final["test_accuracy"]
+        print(f"test accuracy {accuracy:.2f} % after {finished.minutes:.1f} minutes: {done}")
+
+
+def record(
+    recipe: Name,
+    /,
+    *,
+    seed: int = 0,
+    out: Path = Path("outputs"),
+    surprise: str | None = None,
+) -> None:
+    """Copy a finished run to the recorded runs of the book.
+
+    It must come from committed code, the registered recipe and the real data. Every finished
+    seed is recorded, whatever it gave.
+
+    Example: cifar-lessons record simple_cnn --seed 1
+
+    Args:
+        recipe: Its name.
+        seed: Of the run.
+        out: Where `train` wrote it.
+        surprise: Why the run is kept although it lies outside its expected band.
+    """
+    from cifar_lessons import recipes, runs
+
+    run = runs.record(recipes.get(recipe), seed=seed, outputs=out, surprise=surprise)
+    print(f"recorded {run.folder}: test accuracy {100 * run.final['test_accuracy']:.2f} %")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "data": data,
+    "list": list_recipes,
+    "train": train,
+    "record": record,
+}
+
+
+def _deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
+    """Return `command` as a function that only remembers its arguments."""
+
+    @functools.wraps(command)
+    def remember(*args: Any, **kwargs: Any) -> Callable[[], None]:
+        return lambda: command(*args, **kwargs)
+
+    remember.__annotations__ = {**command.__annotations__, "return": Callable[[], None]}
+    return remember
+
+
+def _parse(arguments: list[str]) -> Callable[[], None]:
+    """Return the chosen command, ready to be called; a mistake becomes a `UserError`."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            chosen: Callable[[], None] = tyro.extras.subcommand_cli_from_dict(
+                {name: _deferred(command) for name, command in COMMANDS.items()},
+                prog="cifar-lessons",
+                description="Train, measure and look at CIFAR networks.",
+                args=arguments,
+            )
+            return chosen
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+    # tyro explains in a box of several lines; its first paragraph says what is wrong.
+    lines = [line.strip("│╭╮╰╯─ \t") for line in said.getvalue().splitlines()[1:]]
+    stop_at = lines.index("") if "" in lines else len(lines)
+    what = re.sub(r"\s+", " ", " ".join(lines[:stop_at])).strip()
+    command = f" {arguments[0]}" if arguments and arguments[0] in COMMANDS else ""
+    raise UserError(f"{what}; `cifar-lessons{command} --help` shows what it takes")
+
+
+def main() -> None:
+    """Run the command line; exit with 2 for a user's mistake and 130 for Ctrl-C."""
+    try:
+        _parse(sys.argv[1:] or ["--help"])()
+    except (UserError, FloatingPointError) as error:
+        print(f"cifar-lessons: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("cifar-lessons: interrupted; what was saved is intact", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe, such as head, has gone
+        sys.exit(0)

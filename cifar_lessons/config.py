@@ -1,0 +1,362 @@
+"""What a run is, as plain frozen data: a `Recipe` and its parts.
+
+A recipe holds everything that moves the result and nothing that does not (device, folders and
+progress bars are arguments elsewhere). Two runs may be compared field by field, and the
+difference between two recipes *is* the experiment.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from cifar_lessons.errors import UserError, suggest
+
+Json = Any  # str, int, float, bool, None, list or dict of the same
+T = TypeVar("T")
+
+
+def _check(ok: bool, name: str, value: object, must: str, mend: str) -> None:
+    """Raise a `UserError` that names the field, its value and a value that works."""
+    if not ok:
+        raise UserError(f"{name} must be {must}, got {value!r}; try {mend}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Which network."""
+
+    name: str  # a key of models.MODELS
+    options: Mapping[str, Json] = field(default_factory=dict)  # keyword arguments of its builder
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """What happens to a training image before the network sees it."""
+
+    crop_padding: int = 0  # pixels of reflected border; a 32x32 window is cut at random
+    flip: Literal["none", "random", "alternating"] = "none"
+    cutout: int = 0  # side in pixels of a square set to the mean colour; 0 is off
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _check(
+            0 <= self.crop_padding <= 16,
+            "data.augment.crop_padding",
+            self.crop_padding,
+            "in [0, 16]",
+            "4",
+        )
+        _check(0 <= self.cutout <= 32, "data.augment.cutout", self.cutout, "in [0, 32]", "8")
+
+
+# Mean and standard deviation of the 50,000 training images, per channel, in units of [0, 1].
+CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
+CIFAR10_STD = (0.2470, 0.2435, 0.2616)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which images, how they are split, and how pixels become numbers."""
+
+    dataset: Literal["cifar10", "cifar100"] = "cifar10"
+    val_size: int = 5_000  # images held out of the 50,000, stratified; 0 trains on all
+    split_seed: int = 0
+    augment: AugmentConfig = AugmentConfig()
+    mean: tuple[float, float, float] = CIFAR10_MEAN  # of pixels in [0, 1]
+    std: tuple[float, float, float] = CIFAR10_STD
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _check(
+            0 <= self.val_size <= 40_000, "data.val_size", self.val_size, "in [0, 40000]", "5000"
+        )
+        _check(min(self.std) > 0, "data.std", self.std, "> 0", str(CIFAR10_STD))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supervised:
+    """Cross-entropy against the labels."""
+
+    kind: Literal["supervised"] = "supervised"
+    label_smoothing: float = 0.0  # share of the probability spread over all classes, in [0, 1)
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _check(
+            0 <= self.label_smoothing < 1,
+            "objective.label_smoothing",
+            self.label_smoothing,
+            "in [0, 1)",
+            "0.1",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """How the learning rate moves, as a factor of `peak_lr`."""
+
+    name: Literal["constant", "step", "cosine", "one_cycle", "plateau"] = "one_cycle"
+    warmup_epochs: float = 0.0  # linear from 0; one_cycle uses warmup_share instead
+    warmup_share: float = 0.25  # one_cycle: share of all steps spent rising
+    milestones: tuple[float, ...] = (0.5, 0.75)  # step: shares of all epochs
+    factor: float = 0.1  # step and plateau: multiply by this
+    patience: int = 3  # plateau: epochs without a better validation loss
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        where = "optim.schedule."
+        _check(self.warmup_epochs >= 0, where + "warmup_epochs", self.warmup_epochs, ">= 0", "1.0")
+        _check(
+            0 < self.warmup_share < 1,
+            where + "warmup_share",
+            self.warmup_share,
+            "in (0, 1)",
+            "0.25",
+        )
+        _check(0 < self.factor < 1, where + "factor", self.factor, "in (0, 1)", "0.1")
+        _check(self.patience >= 0, where + "patience", self.patience, ">= 0", "3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """How weights follow the gradient."""
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    peak_lr: float = 0.1  # the largest learning rate that the schedule reaches
+    momentum: float = 0.9  # sgd only
+    nesterov: bool = True  # sgd only
+    weight_decay: float = 5e-4  # on weights of convolutions and linear layers; not on BN or biases
+    clip_norm: float | None = None  # largest gradient norm; None is off
+    schedule: ScheduleConfig = ScheduleConfig()
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _check(0 < self.peak_lr <= 100, "optim.peak_lr", self.peak_lr, "in (0, 100]", "0.1")
+        _check(0 <= self.momentum < 1, "optim.momentum", self.momentum, "in [0, 1)", "0.9")
+        _check(
+            0 <= self.weight_decay < 1, "optim.weight_decay", self.weight_decay, "in [0, 1)", "5e-4"
+        )
+        _check(
+            self.clip_norm is None or self.clip_norm > 0,
+            "optim.clip_norm",
+            self.clip_norm,
+            "> 0 or null",
+            "1.0",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What the recipe should give, checked when a run is recorded."""
+
+    low: float  # test accuracy, a fraction in [0, 1]
+    high: float
+    minutes: float  # on `device`, nothing else running
+    device: str = "2 Zen 4 cores"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides what a training run gives."""
+
+    name: str
+    model: ModelConfig
+    data: DataConfig = DataConfig()
+    objective: Supervised = Supervised()
+    optim: OptimConfig = OptimConfig()
+    epochs: int = 12
+    batch_size: int = 128
+    ema_decay: float | None = None  # per step; None evaluates the last weights
+    revision: int = 1  # bumped by hand when code, not a field, changes what the recipe yields
+    # From here on: what is planned and expected. It moves no weight and is not compared.
+    seeds: int = 3  # seeds 0 … seeds-1 are run, and all of them are recorded
+    keep_weights: bool = False  # seed 0 keeps its weights when it is recorded
+    expects: Expectation | None = None
+    about: str = ""  # one line for `list`
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _check(1 <= self.epochs <= 10_000, "epochs", self.epochs, "in [1, 10000]", "12")
+        _check(
+            1 <= self.batch_size <= 50_000, "batch_size", self.batch_size, "in [1, 50000]", "128"
+        )
+        _check(
+            self.ema_decay is None or 0 < self.ema_decay < 1,
+            "ema_decay",
+            self.ema_decay,
+            "in (0, 1) or null",
+            "0.999",
+        )
+        _check(
+            self.optim.schedule.name != "plateau" or self.data.val_size > 0,
+            "data.val_size",
+            self.data.val_size,
+            "> 0 for the plateau schedule, which watches the validation loss",
+            "5000",
+        )
+
+
+NOT_COMPARED = ("seeds", "keep_weights", "expects", "about")
+
+
+def to_dict(config: Any) -> dict[str, Json]:
+    """Return a dataclass as nested dicts and lists, ready for JSON."""
+
+    def plain(value: Any) -> Json:
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        if isinstance(value, Mapping):
+            return {str(k): plain(v) for k, v in value.items()}
+        if isinstance(value, (tuple, list)):
+            return [plain(v) for v in value]
+        return value
+
+    result = plain(config)
+    assert isinstance(result, dict)
+    return result
+
+
+def from_dict(cls: type[T], data: Mapping[str, Json], *, where: str = "") -> T:
+    """Build `cls` from what `to_dict` gave.
+
+    Args:
+        cls: A dataclass of this module.
+        data: Nested dicts; a missing field takes its default.
+        where: Dotted path of `data`, for messages.
+
+    Raises:
+        UserError: An unknown field (the nearest names are offered), or a value of a wrong type.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in data:
+        if key not in fields:
+            raise UserError(f"unknown field {where + key!r}: {suggest(key, fields)}")
+    values = {k: _convert(hints[k], v, where + k) for k, v in data.items()}
+    missing = [
+        f.name
+        for f in fields.values()
+        if f.name not in values
+        and f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise UserError(f"field {where + missing[0]!r} is missing: give it a value")
+    return cls(**values)
+
+
+def _convert(hint: Any, value: Json, where: str) -> Any:
+    """Return `value` as the type `hint`, or raise a `UserError` that names `where`."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    wrong = UserError(f"{where} must be {_spell(hint)}, got {value!r}")
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        rest = [a for a in args if a is not type(None)]
+        return _convert(rest[0], value, where)
+    if origin is Literal:
+        if value not in args:
+            raise wrong
+        return value
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise wrong
+        return from_dict(typing.cast("type[Any]", hint), value, where=where + ".")
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise wrong
+        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
+        if len(kinds) != len(value):
+            raise wrong
+        return tuple(_convert(k, v, where) for k, v in zip(kinds, value, strict=True))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint in (int, float, str, bool) and type(value) is not hint:
+        raise wrong
+    if origin is not None and issubclass(origin, Mapping) and not isinstance(value, Mapping):
+        raise wrong
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _spell(hint: Any) -> str:
+    """Return a type as a person would write it: `one of 'sgd', 'adam'`, `float or null`."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return "one of " + ", ".join(repr(a) for a in args)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_spell(a) for a in args)
+    if origin is tuple:
+        return f"a list of {_spell(args[0])}" + ("" if args[-1] is Ellipsis else f" x {len(args)}")
+    if hint is type(None):
+        return "null"
+    if dataclasses.is_dataclass(hint) or (origin is not None and issubclass(origin, Mapping)):
+        return "a table of fields"
+    return getattr(hint, "__name__", str(hint))
+
+
+def override(recipe: Recipe, assignment: str) -> Recipe:
+    """Return `recipe` with one field changed, as in `optim.peak_lr=0.2`.
+
+    The value is JSON where it parses as JSON, and text otherwise.
+
+    Raises:
+        UserError: No `=`, an unknown field, or a value that the field refuses.
+    """
+    import json
+
+    path, equals, text = assignment.partition("=")
+    if not equals or not path:
+        raise UserError(f"--set needs FIELD=VALUE, got {assignment!r}; try --set optim.peak_lr=0.2")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    data = to_dict(recipe)
+    here, seen = data, ""
+    *parents, last = path.split(".")
+    for part in parents:
+        if not isinstance(here.get(part), dict):
+            raise UserError(f"unknown field {seen + part!r}: {suggest(part, here)}")
+        here, seen = here[part], f"{seen}{part}."
+    if last not in here and seen != "model.options.":
+        raise UserError(f"unknown field {seen + last!r}: {suggest(last, here)}")
+    here[last] = value
+    return from_dict(Recipe, data)
+
+
+def differences(recorded: Mapping[str, Json], now: Recipe) -> list[str]:
+    """Return what changed since a recipe was recorded, a line a field; empty when nothing did.
+
+    Args:
+        recorded: A recipe as `to_dict` gave it then. A field that is newer than the record
+            counts as unchanged while it stands at its default.
+        now: The recipe of today.
+
+    Returns:
+        Lines such as `optim.peak_lr: recorded 0.05, now 0.1`.
+    """
+
+    def flat(data: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
+        out: dict[str, Json] = {}
+        for key, value in data.items():
+            if isinstance(value, Mapping):
+                out |= flat(value, f"{prefix}{key}.")
+            else:
+                out[prefix + key] = value
+        return out
+
+    def compared(data: Mapping[str, Json]) -> dict[str, Json]:
+        return flat({k: v for k, v in data.items() if k not in NOT_COMPARED})
+
+    then, today = compared(recorded), compared(to_dict(now))
+    defaults = compared(to_dict(Recipe(name=now.name, model=ModelConfig(name=now.model.name))))
+    lines = []
+    for key in sorted(then | today):
+        if key not in then and key in defaults and today[key] == defaults[key]:
+            continue
+        if then.get(key) != today.get(key):
+            lines.append(f"{key}: recorded {then.get(key)!r}, now {today.get(key)!r}")
+    return lines

@@ -1,0 +1,1 @@
+"""The images: fetched, verified, read, split, augmented and served in batches."""

@@ -1,0 +1,107 @@
+"""Batches from images that lie in memory: no worker processes, no hidden state.
+
+CIFAR is 180 MB: it fits in memory, and on the accelerator if there is one. Order and
+augmentation depend on (seed, epoch, image) alone; see `augment`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cifar_lessons.config import DataConfig
+from cifar_lessons.data.augment import augment, cut_out, draw, pad
+from cifar_lessons.data.cifar import Split
+from cifar_lessons.runtime import stream
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a network sees at one step.
+
+    Shapes: images (B, 3, 32, 32) float32 normalised, channels_last; labels (B,) int64;
+    index (B,) int64, positions in the official order.
+    """
+
+    images: Tensor
+    labels: Tensor
+    index: Tensor
+
+    def __len__(self) -> int:
+        """Return B."""
+        return len(self.labels)
+
+
+def normalise(images: Tensor, data: DataConfig) -> Tensor:
+    """Return `(pixels / 255 - mean) / std` per channel, float32, in the layout of the input.
+
+    Args:
+        images: (B, 3, H, W) uint8.
+        data: Holds mean and std, in units of [0, 1].
+    """
+    mean = torch.tensor(data.mean, device=images.device).mul(255)[:, None, None]
+    scale = torch.tensor(data.std, device=images.device).mul(255).reciprocal()[:, None, None]
+    return images.float().sub_(mean).mul_(scale)
+
+
+class TrainLoader:
+    """Shuffled, augmented batches of a split; the same for the same (seed, epoch)."""
+
+    def __init__(
+        self,
+        split: Split,
+        data: DataConfig,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Move the split to the device and pad it once.
+
+        Args:
+            split: The training images.
+            data: Augmentation and normalisation.
+            batch_size: B. The last batch of an epoch is dropped if it is short, so that every
+                step is of one size; with fewer than B images in all, it is kept.
+            seed: Of the run.
+            device: Where batches live.
+        """
+        self.split = Split(split.images.to(device), split.labels.to(device), split.index.to(device))
+        self.data = data
+        self.batch_size = min(batch_size, len(split))
+        self.seed = seed
+        self.device = torch.device(device)
+        self._padded = pad(self.split.images, data.augment)
+
+    def __len__(self) -> int:
+        """Return the number of steps of an epoch."""
+        return len(self.split) // self.batch_size
+
+    def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch.
+
+        Args:
+            epoch: From 0.
+            skip: Steps to leave out at the start, when a run resumes inside an epoch.
+        """
+        n, b = len(self.split), self.batch_size
+        order = torch.randperm(n, generator=stream(self.seed, "order", epoch))
+        draws = draw(n, self.data.augment, seed=self.seed, epoch=epoch)
+        draws = type(draws)(*(t.to(self.device) for t in vars(draws).values()))
+        order = order.to(self.device)
+        for step in range(skip, len(self)):
+            which = order[step * b : (step + 1) * b]
+            pixels = augment(self._padded, draws, which, self.data.augment)
+            images = cut_out(normalise(pixels, self.data), draws, which, self.data.augment)
+            yield Batch(images, self.split.labels[which], self.split.index[which])
+
+
+def eval_batches(
+    split: Split, data: DataConfig, *, batch_size: int, device: torch.device | str = "cpu"
+) -> Iterator[Batch]:
+    """Yield all images once, in order, normalised and not augmented."""
+    for start in range(0, len(split), batch_size):
+        part = split[slice(start, start + batch_size)]
+        images = normalise(part.images.to(device), data)
+        yield Batch(images, part.labels.to(device), part.index.to(device))

@@ -1,0 +1,38 @@
+"""From a model and a split to `Predictions`, in the order of the split."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from cifar_lessons.config import DataConfig
+from cifar_lessons.data.cifar import Split
+from cifar_lessons.data.loader import eval_batches
+from cifar_lessons.evaluation.metrics import Predictions
+from cifar_lessons.runtime import Runtime
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module,
+    split: Split,
+    data: DataConfig,
+    *,
+    runtime: Runtime,
+    batch_size: int = 500,
+) -> Predictions:
+    """Return the logits of all images of a split, in its order.
+
+    Args:
+        model: Set to evaluation mode here, and left in it.
+        split: N images.
+        data: Normalisation; nothing is augmented.
+        runtime: Device and precision. For logits that are stored, use fp32: bf16 rounds them
+            to 8 significant bits, which makes ties.
+        batch_size: Images at once; the result does not depend on it beyond rounding.
+    """
+    model.eval()
+    logits = []
+    for batch in eval_batches(split, data, batch_size=batch_size, device=runtime.device):
+        with runtime.autocast():
+            logits.append(model(batch.images).float().cpu().numpy())
+    return Predictions(np.concatenate(logits), split.labels.cpu().numpy())

@@ -1,0 +1,224 @@
+"""From a recipe to a run: the one place where data, model, objective and training meet."""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save as to_safetensors
+from torch import nn
+
+from cifar_lessons import runs
+from cifar_lessons.config import Recipe, to_dict
+from cifar_lessons.data.cifar import Cifar, load
+from cifar_lessons.data.loader import TrainLoader
+from cifar_lessons.errors import UserError
+from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log_likelihood
+from cifar_lessons.evaluation.predict import predict
+from cifar_lessons.models import build_model
+from cifar_lessons.objectives.supervised import SupervisedObjective
+from cifar_lessons.runtime import Runtime, device_name, num_cores, stream_seed
+from cifar_lessons.training.checkpoint import write_atomically
+from cifar_lessons.training.fit import FitResult, fit
+from cifar_lessons.training.optim import build_optimizer
+
+
+def load_data(recipe: Recipe, root: Path | None) -> Cifar:
+    """Return the real data set, split as the recipe says."""
+    return load(
+        recipe.data.dataset,
+        root=root,
+        val_size=recipe.data.val_size,
+        split_seed=recipe.data.split_seed,
+    )
+
+
+def new_model(recipe: Recipe, *, seed: int, num_classes: int, runtime: Runtime) -> nn.Module:
+    """Return the recipe's network with the first weights of this seed, on the device."""
+    torch.manual_seed(stream_seed(seed, "init"))
+    model = build_model(recipe.model.name, num_classes=num_classes, **recipe.model.options)
+    return model.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def num_parameters(model: nn.Module) -> int:
+    """Return how many numbers training moves."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def train(
+    recipe: Recipe,
+    data: Cifar,
+    *,
+    seed: int,
+    runtime: Runtime,
+    checkpoint: Path | None = None,
+    commit: str = "",
+    deadline: float | None = None,
+    save_every: float = 60.0,
+    progress: bool = True,
+) -> FitResult:
+    """Train the recipe on data already in memory; nothing is scored on test.
+
+    Args:
+        recipe: What to train.
+        data: The splits.
+        seed: Of first weights, order, augmentation and dropout.
+        runtime: Device and precision.
+        checkpoint: See `fit`.
+        commit: See `fit`.
+        deadline: See `fit`.
+        save_every: See `fit`.
+        progress: See `fit`.
+    """
+    model = new_model(recipe, seed=seed, num_classes=len(data.classes), runtime=runtime)
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        found = predict(model, data.val, recipe.data, runtime=runtime)
+        return {"loss": negative_log_likelihood(found), "accuracy": accuracy(found)}
+
+    return fit(
+        model,
+        SupervisedObjective(label_smoothing=recipe.objective.label_smoothing),
+        train=TrainLoader(
+            data.train, recipe.data, batch_size=recipe.batch_size, seed=seed, device=runtime.device
+        ),
+        validate=validate if len(data.val) else None,
+        optimizer=build_optimizer(model, recipe.optim),
+        schedule=recipe.optim.schedule,
+        peak_lr=recipe.optim.peak_lr,
+        epochs=recipe.epochs,
+        runtime=runtime,
+        clip_norm=recipe.optim.clip_norm,
+        ema_decay=recipe.ema_decay,
+        checkpoint=checkpoint,
+        identity=_identity(recipe, seed, data, runtime),
+        commit=commit,
+        deadline=deadline,
+        save_every=save_every,
+        progress=progress,
+    )
+
+
+def _identity(recipe: Recipe, seed: int, data: Cifar, runtime: Runtime) -> dict[str, Any]:
+    """Return what a checkpoint must agree on to be resumed."""
+    flat: dict[str, Any] = {"seed": seed, "data": data.digest, "precision": runtime.precision}
+
+    def add(prefix: str, value: Any) -> None:
+        if isinstance(value, dict) and value:
+            for key, inner in value.items():
+                add(f"{prefix}.{key}", inner)
+        else:
+            flat[prefix] = value
+
+    from cifar_lessons.config import NOT_COMPARED
+
+    for key, value in to_dict(recipe).items():
+        if key not in NOT_COMPARED:
+            add(key, value)
+    return flat
+
+
+def run(
+    recipe: Recipe,
+    *,
+    seed: int,
+    out: Path,
+    data: Cifar,
+    runtime: Runtime,
+    command: str = "",
+    deadline: float | None = None,
+    progress: bool = True,
+) -> Path | None:
+    """Train, score the test split once, and write a run folder.
+
+    The same call again continues a run that was stopped, and returns at once for one that is
+    finished.
+
+    Args:
+        recipe: What to train.
+        seed: Of everything random.
+        out: Folder of the run: `run.json`, `history.csv`, `test_logits.npz`, `val_logits.npz`
+            and `weights.safetensors` appear in it, and `checkpoint.pt` while it is at work.
+        data: The splits.
+        runtime: Device and precision.
+        command: What the user typed, kept with the run.
+        deadline: `time.monotonic()` after which the run saves and stops.
+        progress: Show progress.
+
+    Returns:
+        The folder, or None when the run stopped before its end.
+
+    Raises:
+        UserError: The folder holds another run, or cannot be written.
+    """
+    if (out / "run.json").exists():
+        _require_this_run(out, recipe, seed)
+        if progress:
+            print(f"already finished: {out}")
+        return out
+    provenance = runs.provenance(
+        command=command,
+        device=device_name(runtime.device),
+        precision=runtime.precision,
+        threads=torch.get_num_threads() if runtime.device.type == "cpu" else 0,
+        cores=num_cores(),
+        data_digest=data.digest,
+    )
+    checkpoint = out / "checkpoint.pt"
+    result = train(
+        recipe,
+        data,
+        seed=seed,
+        runtime=runtime,
+        checkpoint=checkpoint,
+        commit=provenance["git_commit"] + ("+dirty" if provenance["git_dirty"] else ""),
+        deadline=deadline,
+        progress=progress,
+    )
+    if not result.finished:
+        if progress:
+            print(f"stopped by the {result.stopped_by} and saved: the same command continues")
+        return None
+    provenance["git_commits"] = result.commits
+    provenance["git_dirty"] = any(c.endswith("+dirty") or c == "" for c in result.commits)
+    provenance["train_seconds"] = round(result.seconds, 1)
+    provenance["cpu_seconds"] = round(result.cpu_seconds, 1)
+    # float32: bf16 logits have 8 significant bits, so near ties would fall at random.
+    exact = dataclasses.replace(runtime, precision="fp32")
+    start = time.monotonic()
+    logits = {"test": predict(result.model, data.test, recipe.data, runtime=exact)}
+    provenance["test_seconds"] = round(time.monotonic() - start, 1)
+    if len(data.val):
+        logits["val"] = predict(result.model, data.val, recipe.data, runtime=exact)
+    # Every number that is kept is computed from what is kept: logits in float16.
+    kept = {k: Predictions(p.logits.astype(np.float16), p.labels) for k, p in logits.items()}
+    weights = {k: v.contiguous() for k, v in result.model.state_dict().items()}
+    write_atomically(out / "weights.safetensors", to_safetensors(weights))
+    runs.write_run(
+        out,
+        recipe=recipe,
+        seed=seed,
+        provenance=provenance,
+        history=result.history,
+        logits=kept,
+        extra={"parameters": num_parameters(result.model), "official_order": data.official_order},
+    )
+    checkpoint.unlink(missing_ok=True)
+    return out
+
+
+def _require_this_run(out: Path, recipe: Recipe, seed: int) -> None:
+    """Raise unless the finished run in `out` is of this recipe and seed."""
+    from cifar_lessons.config import differences
+
+    found = runs.read_run(out)
+    changed = differences(found.recipe, recipe)
+    if found.seed != seed:
+        changed.insert(0, f"seed: recorded {found.seed}, now {seed}")
+    if changed:
+        raise UserError(
+            f"{out} holds a finished run with other settings ({changed[0]}); delete it, or "
+            "choose another folder with --out"
+        )

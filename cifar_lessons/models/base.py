@@ -1,0 +1,42 @@
+"""What every network here offers: features, and a head that turns them into logits.
+
+Linear probes, distillation and Grad-CAM need the two halves apart; with the split in the
+contract they need no surgery on a model.
+"""
+
+from torch import Tensor, nn
+
+
+class Classifier(nn.Module):
+    """An image classifier: `forward(x) = head(features(x))`.
+
+    A subclass builds its layers, then `head`, and defines `features`.
+
+    Attributes:
+        feature_dim: D, the number of features of an image.
+        num_classes: K, the number of logits of an image.
+        head: Maps (B, D) to (B, K); a linear layer, with dropout before it in some networks.
+    """
+
+    head: nn.Module
+
+    def __init__(self, *, feature_dim: int, num_classes: int) -> None:
+        """Remember the two sizes; the subclass builds the layers.
+
+        Raises:
+            ValueError: Fewer than two classes.
+        """
+        super().__init__()
+        if num_classes < 2:
+            raise ValueError(f"num_classes must be >= 2, got {num_classes}; CIFAR-10 has 10")
+        self.feature_dim = feature_dim
+        self.num_classes = num_classes
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the network sees in normalised images: (B, 3, 32, 32) to (B, D)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits, (B, K), of normalised images, (B, 3, 32, 32)."""
+        logits: Tensor = self.head(self.features(x))
+        return logits

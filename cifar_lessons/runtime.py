@@ -1,0 +1,133 @@
+"""The machine, found once: device, precision, CPU set-up, and random streams.
+
+Nothing here runs at import. The CUDA and MPS branches have never run on such a device in this
+project; they use `torch.accelerator` and `torch.amp` alone, so the same lines serve all.
+"""
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+
+from cifar_lessons.errors import UserError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+# One number a purpose, so that two streams of one seed never meet. Append; never renumber.
+PURPOSES = {"init": 0, "order": 1, "augment": 2, "forward": 3, "split": 4, "synthetic": 5}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Where a run computes, and in which arithmetic."""
+
+    device: torch.device
+    precision: Precision
+
+    @contextlib.contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Run the forward pass in this precision; weights stay float32."""
+        if self.precision == "fp32":
+            yield
+            return
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        with torch.autocast(self.device.type, dtype=dtype):
+            yield
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Return a gradient scaler that does nothing unless the precision is fp16."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+
+    def synchronize(self) -> None:
+        """Wait for queued work, so that a clock read next is true."""
+        if self.device.type != "cpu":
+            torch.accelerator.synchronize()
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Return whether bfloat16 is fast on `device`: detected, never assumed."""
+    if device.type == "cpu":
+        return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return False
+
+
+def detect(*, device: str = "auto", precision: str = "auto") -> Runtime:
+    """Find the device and the precision, and set the CPU up for training.
+
+    Args:
+        device: `auto` takes the accelerator if there is one, else the CPU; or `cpu`, `cuda`,
+            `cuda:1`, `mps`.
+        precision: `auto` takes bf16 where the device is fast at it, fp16 on other CUDA devices,
+            else fp32.
+
+    Raises:
+        UserError: The device is absent, or it cannot compute in that precision.
+    """
+    # Numbers below 1e-38 slow convolutions 5–50 times, and this is set per thread: it must
+    # come before the first parallel operation, which starts the threads.
+    torch.set_flush_denormal(True)
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if device == "auto":
+        chosen = found or torch.device("cpu")
+    else:
+        try:
+            chosen = torch.device(device)
+        except RuntimeError:
+            raise UserError(
+                f"--device must be auto, cpu, cuda or mps, got {device!r}; try cpu"
+            ) from None
+        if chosen.type != "cpu" and (found is None or found.type != chosen.type):
+            raise UserError(
+                f"no {chosen.type!r} device here (found: {found or 'cpu only'}); try --device cpu"
+            )
+    if precision == "auto":
+        fallback: Precision = "fp16" if chosen.type == "cuda" else "fp32"
+        return Runtime(device=chosen, precision="bf16" if has_bf16(chosen) else fallback)
+    if precision not in get_args(Precision):
+        raise UserError(
+            f"--precision must be auto, fp32, bf16 or fp16, got {precision!r}; try auto"
+        )
+    if precision == "bf16" and not has_bf16(chosen):
+        raise UserError(f"{chosen.type} here has no fast bf16; try --precision fp32")
+    if precision == "fp16" and chosen.type == "cpu":
+        raise UserError("a CPU's convolutions do not support fp16; try --precision bf16 or fp32")
+    return Runtime(device=chosen, precision=precision)  # type: ignore[arg-type]
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a person calls the device, such as `AMD EPYC 9R14` or `NVIDIA H100`."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def num_cores() -> int:
+    """Return how many CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def stream_seed(seed: int, purpose: str, *numbers: int) -> int:
+    """Return 63 bits that depend on all arguments, and collide for no two of them in practice.
+
+    `SeedSequence` with a spawn key is used because `seed + epoch` makes epoch 1 of seed 0 and
+    epoch 0 of seed 1 the same stream.
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=(PURPOSES[purpose], *numbers))
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def stream(seed: int, purpose: str, *numbers: int) -> torch.Generator:
+    """Return a CPU random generator for one purpose (and epoch, or step) of a seed."""
+    return torch.Generator().manual_seed(stream_seed(seed, purpose, *numbers))

@@ -1,0 +1,1 @@
+"""One training loop, in parts small enough to read at a sitting."""
