@@ -58,11 +58,12 @@ def draw(num_images: int, config: AugmentConfig, *, seed: int, epoch: int) -> Dr
 def pad(images: Tensor, config: AugmentConfig) -> Tensor:
     """Return images with a reflected border of `crop_padding` pixels, ready for `augment`.
 
-    Done once a run, not once a batch. Shapes: (N, 3, 32, 32) -> (N, 3, 32 + 2p, 32 + 2p) uint8.
+    Done once a run, not once a batch. Shapes: (N, 3, 32, 32) -> (N, 3, 32 + 2p, 32 + 2p) uint8,
+    channels_last.
     """
     p = config.crop_padding
     if p == 0:
-        return images
+        return images.contiguous(memory_format=torch.channels_last)
     # Reflection by indexing: exact on uint8, which F.pad would first turn into floats.
     rows = F.pad(torch.arange(32, dtype=torch.float32)[None, None], (p, p), mode="reflect")
     where = rows.flatten().long().to(images.device)
@@ -98,7 +99,8 @@ def augment(padded: Tensor, draws: Draws, which: Tensor, config: AugmentConfig) 
 def cut_out(images: Tensor, draws: Draws, which: Tensor, config: AugmentConfig) -> Tensor:
     """Return normalised images with a square set to 0, which is the mean colour.
 
-    The square is cut off at the border, as in the source. Shapes: (B, 3, 32, 32) float.
+    The square is cut off at the border, as in the source. Shapes: (B, 3, 32, 32) float,
+    channels_last.
     """
     if config.cutout == 0:
         return images
@@ -107,4 +109,6 @@ def cut_out(images: Tensor, draws: Draws, which: Tensor, config: AugmentConfig) 
     start = hole - config.cutout // 2  # (B, 2)
     inside = (line >= start[..., None]) & (line < start[..., None] + config.cutout)  # (B, 2, 32)
     square = inside[:, 0, :, None] & inside[:, 1, None, :]  # (B, 32, 32)
-    return images.masked_fill(square[:, None], 0.0)
+    # The broadcast mask would bring the result back to the default layout.
+    erased = images.masked_fill(square[:, None], 0.0)
+    return erased.contiguous(memory_format=torch.channels_last)

@@ -103,5 +103,6 @@ def eval_batches(
     """Yield all images once, in order, normalised and not augmented."""
     for start in range(0, len(split), batch_size):
         part = split[slice(start, start + batch_size)]
-        images = normalise(part.images.to(device), data)
+        pixels = part.images.to(device).contiguous(memory_format=torch.channels_last)
+        images = normalise(pixels, data)
         yield Batch(images, part.labels.to(device), part.index.to(device))
