@@ -95,6 +95,7 @@ def train(
     Code for CUDA and MPS is in place, and has never run on such a device in this project.
 
     Example: cifar-lessons train simple_cnn --seed 1
+
     Example: cifar-lessons train resnet18 --set optim.peak_lr=0.2 --out trial --seconds 600
 
     Args:
@@ -115,7 +116,7 @@ def train(
     chosen = recipes.get(recipe)
     for assignment in set:
         chosen = override(chosen, assignment)
-    if seconds is not None and seconds <= 0:
+    if seconds is not None and not seconds > 0:  # so that NaN is refused too
         raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 600")
     if threads is not None and threads < 1:
         raise UserError(f"--threads must be at least 1, got {threads}; try --threads 2")
@@ -138,7 +139,7 @@ def train(
         out=folder,
         data=loaded,
         runtime=found,
-        command=shlex.join(["cifar-lessons", *sys.argv[1:]]),
+        command=_typed(),
         deadline=deadline,
     )
     if done:
@@ -176,12 +177,183 @@ def record(
     print(f"recorded {run.folder}: test accuracy {100 * run.final['test_accuracy']:.2f} %")
 
 
+def evaluate(
+    run: Annotated[Positional[str], arg(metavar="RUN")],
+    /,
+    *,
+    data: Folder = None,
+    device: str = "auto",
+    precision: str = "fp32",
+) -> None:
+    """Score a finished run on the test images: accuracy, loss, and accuracy by class.
+
+    Where the run keeps its weights, its network predicts again; else the stored logits speak.
+
+    Example: cifar-lessons evaluate resnet18_w16
+
+    Example: cifar-lessons evaluate outputs/simple_cnn/seed1
+
+    Args:
+        run: RECIPE or RECIPE/seedK among the recorded runs, or the folder of a run.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        precision: auto, fp32, bf16 or fp16.
+    """
+    from cifar_lessons import runs
+    from cifar_lessons.evaluation import metrics
+
+    found = runs.find_run(run)
+    predictions, source = found.logits("test"), "stored logits"
+    classes = [f"class {k}" for k in range(predictions.logits.shape[1])]
+    if (found.folder / "weights.safetensors").exists():
+        from cifar_lessons import experiment, runtime
+        from cifar_lessons.config import Recipe, from_dict
+        from cifar_lessons.evaluation.predict import predict
+
+        recipe = from_dict(Recipe, found.recipe)
+        loaded = experiment.load_data(recipe, data)
+        here = runtime.detect(device=device, precision=precision)
+        predictions = predict(
+            experiment.load_model(found, here), loaded.test, recipe.data, runtime=here
+        )
+        source, classes = f"its weights, {here.device}, {here.precision}", list(loaded.classes)
+    correct = metrics.accuracy(predictions)
+    low, high = metrics.wilson_interval(
+        round(correct * len(predictions.labels)), len(predictions.labels)
+    )
+    print(f"{found.name} {found.key}, from {source}")
+    print(
+        f"test accuracy {100 * correct:.2f} % (95 % interval over images {100 * low:.2f} to "
+        f"{100 * high:.2f}), loss {metrics.negative_log_likelihood(predictions):.4f}"
+    )
+    for name, share in zip(classes, metrics.per_class_accuracy(predictions), strict=True):
+        print(f"  {name:12} {100 * share:6.2f} %  {'█' * round(40 * share)}")
+
+
+def predict(
+    image: Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE...")],
+    /,
+    *,
+    run: str | None = None,
+    device: str = "auto",
+) -> None:
+    """Say what a recorded network sees in your pictures: the five likeliest classes.
+
+    Any PNG or JPEG will do: its centre is cut square and shrunk to 32 x 32. The network knows
+    ten classes and always names one of them, whatever it is shown.
+
+    Example: cifar-lessons predict cat.jpg dog.png
+
+    Args:
+        image: PNG or JPEG files.
+        run: RECIPE, RECIPE/seedK or a folder; else the recorded network that is best on its
+            validation images, or the headline.
+        device: auto, cpu, cuda, cuda:1 or mps.
+    """
+    if not image:
+        raise UserError("predict needs an image; try `cifar-lessons predict cat.png`")
+    from cifar_lessons import runs
+    from cifar_lessons.data.picture import read_picture
+
+    pictures = [read_picture(path) for path in image]
+    chosen = runs.find_run(run) if run else runs.default_network()
+    import torch
+
+    from cifar_lessons import experiment, runtime
+    from cifar_lessons.config import Recipe, from_dict
+    from cifar_lessons.data.loader import normalise
+    from cifar_lessons.data.official import official
+
+    here = runtime.detect(device=device, precision="fp32")
+    model, recipe = experiment.load_model(chosen, here), from_dict(Recipe, chosen.recipe)
+    classes = official(recipe.data.dataset).classes
+    pixels = torch.stack([picture for picture, _ in pictures]).to(here.device)
+    with torch.inference_mode():
+        probabilities = model(normalise(pixels, recipe.data)).softmax(1).cpu()
+    print(f"{chosen.name} {chosen.key}, test accuracy {100 * chosen.final['test_accuracy']:.2f} %")
+    for path, (_, done), row in zip(image, pictures, probabilities, strict=True):
+        print(f"{path}: {done}")
+        for k in row.argsort(descending=True)[:5].tolist():
+            share = row[k].item()
+            print(f"  {classes[k]:12} {100 * share:6.2f} %  {'█' * round(40 * share)}")
+
+
+def study(
+    name: Annotated[Positional[str], arg(metavar="STUDY")],
+    /,
+    *,
+    data: Folder = None,
+    record: bool = False,
+) -> None:
+    """Measure facts that need no training, such as the counts and statistics of the data.
+
+    Example: cifar-lessons study data_facts --record
+
+    Args:
+        name: data_facts, data_facts_cifar100 or parameter_counts.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        record: Keep the facts with the recorded runs.
+    """
+    import json
+
+    from cifar_lessons import runs, studies
+    from cifar_lessons.data.cifar import data_root
+
+    values = studies.measure(name, data_root(data))
+    print(json.dumps(values, indent=1))
+    if record:
+        print(f"recorded {runs.record_study(name, values, provenance=_provenance())}")
+
+
+def _provenance() -> dict[str, Any]:
+    """Return the provenance of a command that does not train, on the CPU."""
+    import torch
+
+    from cifar_lessons import runs, runtime
+
+    return runs.provenance(
+        command=_typed(),
+        device=runtime.device_name(torch.device("cpu")),
+        precision="",
+        threads=torch.get_num_threads(),
+        cores=runtime.num_cores(),
+        data_digest="",
+    )
+
+
+def claims() -> None:
+    """Print the ledger: each claim of the article, what was measured, and the verdict.
+
+    Exits with 1 if a claim that is marked measured has no fresh run behind it.
+
+    Example: cifar-lessons claims
+    """
+    from cifar_lessons import claims as ledger
+
+    rows = ledger.rows()
+    print(ledger.format_rows(rows))
+    stale = ledger.stale_claims(rows)
+    for line in stale:
+        print(line, file=sys.stderr)
+    if stale:
+        sys.exit(1)
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "data": data,
     "list": list_recipes,
     "train": train,
     "record": record,
+    "evaluate": evaluate,
+    "predict": predict,
+    "study": study,
+    "claims": claims,
 }
+
+
+def _typed() -> str:
+    """Return the command line as it was typed."""
+    return shlex.join(["cifar-lessons", *sys.argv[1:]])
 
 
 def _deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:

@@ -6,6 +6,7 @@ difference between two recipes *is* the experiment.
 """
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -73,7 +74,10 @@ class DataConfig:
         _check(
             0 <= self.val_size <= 40_000, "data.val_size", self.val_size, "in [0, 40000]", "5000"
         )
-        _check(min(self.std) > 0, "data.std", self.std, "> 0", str(CIFAR10_STD))
+        in_range = all(0 <= m <= 1 for m in self.mean)
+        _check(in_range, "data.mean", self.mean, "in [0, 1]", str(list(CIFAR10_MEAN)))
+        in_range = all(0 < s <= 1 for s in self.std)
+        _check(in_range, "data.std", self.std, "in (0, 1]", str(list(CIFAR10_STD)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +113,13 @@ class ScheduleConfig:
         """Check ranges."""
         where = "optim.schedule."
         _check(self.warmup_epochs >= 0, where + "warmup_epochs", self.warmup_epochs, ">= 0", "1.0")
+        _check(
+            all(0 < share < 1 for share in self.milestones),
+            where + "milestones",
+            self.milestones,
+            "shares of all epochs in (0, 1)",
+            "[0.5, 0.75]",
+        )
         _check(
             0 < self.warmup_share < 1,
             where + "warmup_share",
@@ -179,6 +190,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check ranges."""
+        # It names a folder of the run.
+        _check(self.name.isidentifier(), "name", self.name, "letters, digits and _", "my_cnn")
         _check(1 <= self.epochs <= 10_000, "epochs", self.epochs, "in [1, 10000]", "12")
         _check(
             1 <= self.batch_size <= 50_000, "batch_size", self.batch_size, "in [1, 50000]", "128"
@@ -189,6 +202,13 @@ class Recipe:
             self.ema_decay,
             "in (0, 1) or null",
             "0.999",
+        )
+        _check(
+            self.optim.schedule.warmup_epochs <= self.epochs,
+            "optim.schedule.warmup_epochs",
+            self.optim.schedule.warmup_epochs,
+            f"at most the {self.epochs} epochs of the run",
+            "1.0",
         )
         _check(
             self.optim.schedule.name != "plateau" or self.data.val_size > 0,
@@ -263,7 +283,8 @@ def _convert(hint: Any, value: Json, where: str) -> Any:
         return value
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise wrong
+            inner = ", ".join(f"{where}.{f.name}" for f in dataclasses.fields(hint))
+            raise UserError(f"{where} is a table, got {value!r}; set one of its fields: {inner}")
         return from_dict(typing.cast("type[Any]", hint), value, where=where + ".")
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
@@ -273,7 +294,7 @@ def _convert(hint: Any, value: Json, where: str) -> Any:
             raise wrong
         return tuple(_convert(k, v, where) for k, v in zip(kinds, value, strict=True))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < 2**53 else math.inf  # no field's range goes so far
     if hint in (int, float, str, bool) and type(value) is not hint:
         raise wrong
     if origin is not None and issubclass(origin, Mapping) and not isinstance(value, Mapping):
@@ -312,14 +333,16 @@ def override(recipe: Recipe, assignment: str) -> Recipe:
         raise UserError(f"--set needs FIELD=VALUE, got {assignment!r}; try --set optim.peak_lr=0.2")
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         value = text
     data = to_dict(recipe)
     here, seen = data, ""
     *parents, last = path.split(".")
     for part in parents:
-        if not isinstance(here.get(part), dict):
+        if part not in here:
             raise UserError(f"unknown field {seen + part!r}: {suggest(part, here)}")
+        if not isinstance(here[part], dict):
+            raise UserError(f"{seen + part} has no fields of its own; try {seen + part}=VALUE")
         here, seen = here[part], f"{seen}{part}."
     if last not in here and seen != "model.options.":
         raise UserError(f"unknown field {seen + last!r}: {suggest(last, here)}")
@@ -357,6 +380,8 @@ def differences(recorded: Mapping[str, Json], now: Recipe) -> list[str]:
     for key in sorted(then | today):
         if key not in then and key in defaults and today[key] == defaults[key]:
             continue
-        if then.get(key) != today.get(key):
-            lines.append(f"{key}: recorded {then.get(key)!r}, now {today.get(key)!r}")
+        if key in then and key in today and then[key] == today[key]:
+            continue
+        was, is_ = (repr(side[key]) if key in side else "not set" for side in (then, today))
+        lines.append(f"{key}: recorded {was}, now {is_}")
     return lines

@@ -1,17 +1,21 @@
 """From a recipe to a run: the one place where data, model, objective and training meet."""
 
 import dataclasses
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as from_safetensors
 from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from cifar_lessons import runs
-from cifar_lessons.config import Recipe, to_dict
+from cifar_lessons.atomic import require_writable, write_atomically
+from cifar_lessons.config import NOT_COMPARED, Recipe, differences, from_dict, to_dict
 from cifar_lessons.data.cifar import Cifar, load
 from cifar_lessons.data.loader import TrainLoader
 from cifar_lessons.errors import UserError
@@ -20,7 +24,6 @@ from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.models import build_model
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.runtime import Runtime, device_name, num_cores, stream_seed
-from cifar_lessons.training.checkpoint import write_atomically
 from cifar_lessons.training.fit import FitResult, fit
 from cifar_lessons.training.optim import build_optimizer
 
@@ -112,8 +115,6 @@ def _identity(recipe: Recipe, seed: int, data: Cifar, runtime: Runtime) -> dict[
         else:
             flat[prefix] = value
 
-    from cifar_lessons.config import NOT_COMPARED
-
     for key, value in to_dict(recipe).items():
         if key not in NOT_COMPARED:
             add(key, value)
@@ -153,8 +154,11 @@ def run(
     Raises:
         UserError: The folder holds another run, or cannot be written.
     """
+    require_writable(out)
+    checkpoint = out / "checkpoint.pt"
     if (out / "run.json").exists():
         _require_this_run(out, recipe, seed)
+        checkpoint.unlink(missing_ok=True)  # of a process that was killed right at the end
         if progress:
             print(f"already finished: {out}")
         return out
@@ -166,7 +170,6 @@ def run(
         cores=num_cores(),
         data_digest=data.digest,
     )
-    checkpoint = out / "checkpoint.pt"
     result = train(
         recipe,
         data,
@@ -193,7 +196,7 @@ def run(
     if len(data.val):
         logits["val"] = predict(result.model, data.val, recipe.data, runtime=exact)
     # Every number that is kept is computed from what is kept: logits in float16.
-    kept = {k: Predictions(p.logits.astype(np.float16), p.labels) for k, p in logits.items()}
+    kept = {k: Predictions(_half(p.logits), p.labels) for k, p in logits.items()}
     weights = {k: v.contiguous() for k, v in result.model.state_dict().items()}
     write_atomically(out / "weights.safetensors", to_safetensors(weights))
     runs.write_run(
@@ -203,16 +206,58 @@ def run(
         provenance=provenance,
         history=result.history,
         logits=kept,
-        extra={"parameters": num_parameters(result.model), "official_order": data.official_order},
+        extra={
+            "parameters": num_parameters(result.model),
+            "classes": list(data.classes),
+            "official_order": data.official_order,
+        },
     )
     checkpoint.unlink(missing_ok=True)
     return out
 
 
+def load_model(run: runs.Run, runtime: Runtime) -> nn.Module:
+    """Return the trained network of a run, ready to predict.
+
+    Raises:
+        UserError: The run keeps no weights, or they are not the ones that were recorded.
+    """
+    path = run.folder / "weights.safetensors"
+    recipe = from_dict(Recipe, run.recipe)
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise UserError(
+            f"{run.folder} keeps no weights; `cifar-lessons train {recipe.name} --seed {run.seed}` "
+            f"makes them in outputs/{recipe.name}/{run.key}"
+        ) from None
+    if run.weights and hashlib.sha256(content).hexdigest() != run.weights["sha256"]:
+        raise UserError(f"{path} is not the file that was recorded (its sha256 differs)")
+    try:
+        tensors = from_safetensors(content)
+    except SafetensorError as error:
+        raise UserError(f"{path} is damaged ({error}); train or record the run again") from None
+    num_classes = 100 if recipe.data.dataset == "cifar100" else 10
+    model = new_model(recipe, seed=run.seed, num_classes=num_classes, runtime=runtime)
+    model.load_state_dict(tensors)  # float16 as stored, float32 as computed
+    return model.eval()
+
+
+def _half(logits: np.ndarray) -> np.ndarray:
+    """Return logits in float16, shape (N, K).
+
+    A row that is too large for it, as a network near divergence gives, is moved to a maximum of
+    0 first: that changes no probability.
+    """
+    limit = np.finfo(np.float16).max
+    large = np.abs(logits).max(axis=1, keepdims=True) > limit
+    moved = np.where(large, logits - logits.max(axis=1, keepdims=True), logits)
+    half: np.ndarray = moved.clip(-limit, limit).astype(np.float16)
+    return half
+
+
 def _require_this_run(out: Path, recipe: Recipe, seed: int) -> None:
     """Raise unless the finished run in `out` is of this recipe and seed."""
-    from cifar_lessons.config import differences
-
     found = runs.read_run(out)
     changed = differences(found.recipe, recipe)
     if found.seed != seed:

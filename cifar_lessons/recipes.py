@@ -1,4 +1,4 @@
-"""Every experiment of the book: one function each, and its difference from its base is the experiment.
+"""Every experiment of the book: a function each; how it differs from its base is the experiment.
 
 The command for any of them is `cifar-lessons train NAME`. `expects` is what the recipe should
 give: a band for test accuracy, and minutes on two idle Zen 4 cores.
@@ -86,7 +86,7 @@ def simple_cnn_wrong_std() -> Recipe:
 
 
 def deep_cnn() -> Recipe:
-    """Four convolutions, 32-64-128-256, two pools: the variant with 4.14 times the weights (C06)."""
+    """Four convolutions, 32-64-128-256, two pools: 4.14 times the weights of the first (C06)."""
     return Recipe(
         name="deep_cnn",
         about="four convolutions, two pools: 4.14x the weights",

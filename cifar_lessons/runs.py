@@ -11,8 +11,9 @@ import io
 import json
 import os
 import platform
-import shutil
 import subprocess
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -21,12 +22,16 @@ from typing import Any
 
 import numpy as np
 
+from cifar_lessons.atomic import write_atomically
 from cifar_lessons.config import Recipe, differences, to_dict
-from cifar_lessons.errors import UserError
+from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log_likelihood
 
 SCHEMA = 1
 PACKAGES = ("cifar-lessons", "numpy", "torch", "torchvision")
+# What numpy raises for a file that is no archive of arrays, or is cut short.
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+RECORDS = "make the folder of recorded runs (CIFAR_LESSONS_RUNS, else book/runs) writable"
 
 
 class MissingRun(UserError):
@@ -51,6 +56,7 @@ class Run:
     folder: Path
     surprise: str | None = None  # why it is kept although outside its expected band
     parameters: int = 0
+    weights: dict[str, Any] | None = None  # bytes and sha256 of weights.safetensors, if recorded
 
     @property
     def name(self) -> str:
@@ -72,7 +78,7 @@ class Run:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return Predictions(stored["logits"].astype(np.float32), stored["labels"])
-        except (OSError, ValueError, KeyError) as error:
+        except UNREADABLE as error:
             raise UserError(f"cannot read {path} ({error}); record the run again") from None
 
 
@@ -110,8 +116,10 @@ def provenance(
         cores: CPU cores that the process may use.
         data_digest: md5 of the data files, or `synthetic`.
     """
-    # A change outside the package (a chapter, a note) cannot move a result.
-    changed = _git("status", "--porcelain", "--", ".")
+    # A change outside the package (a chapter, a note) cannot move a result. Where the package
+    # lies in a repository that does not hold it, such as a .venv, that commit says nothing.
+    ours = _git("ls-files", "--", "__init__.py")
+    changed = _git("status", "--porcelain", "--", ".") if ours else None
     versions = {}
     for package in PACKAGES:
         try:
@@ -119,7 +127,7 @@ def provenance(
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
     return {
-        "git_commit": _git("rev-parse", "HEAD") or "",
+        "git_commit": (_git("rev-parse", "HEAD") or "") if ours else "",
         "git_dirty": changed is None or changed != "",
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -180,16 +188,15 @@ def write_run(
         extra: More facts for `run.json`.
         kind: See `Run.kind`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     columns = list(dict.fromkeys(key for row in history for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for row in history:
         writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
-    (folder / "history.csv").write_text(text.getvalue())
+    write_atomically(folder / "history.csv", text.getvalue().encode())
     for split, predictions in logits.items():
-        (folder / f"{split}_logits.npz").write_bytes(_npz(predictions))
+        write_atomically(folder / f"{split}_logits.npz", _npz(predictions))
     content = {
         "schema": SCHEMA,
         "kind": kind,
@@ -199,13 +206,11 @@ def write_run(
         "final": final_metrics(logits),
         **extra,
     }
-    _write_json(folder / "run.json", content)
+    write_atomically(folder / "run.json", _json(content))
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(beside, path)
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()
 
 
 # --- Reading ------------------------------------------------------------------------------
@@ -224,13 +229,16 @@ def read_run(folder: Path) -> Run:
             history = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
     except FileNotFoundError:
         raise MissingRun(f"no run in {folder}: it needs run.json and history.csv") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}); record the run again") from None
-    if content.get("schema") != SCHEMA:
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        schema = content.get("schema") if isinstance(content, dict) else None
         raise UserError(
-            f"{path} has schema {content.get('schema')!r}, this version reads {SCHEMA}; "
-            "record the run again"
+            f"{path} has schema {schema!r}, this version reads {SCHEMA}; record the run again"
         )
+    lacking = [k for k in ("recipe", "seed", "kind", "provenance", "final") if k not in content]
+    if lacking:
+        raise UserError(f"{path} has no {lacking[0]!r}; record the run again")
     return Run(
         recipe=content["recipe"],
         seed=content["seed"],
@@ -242,6 +250,7 @@ def read_run(folder: Path) -> Run:
         folder=folder,
         surprise=content.get("surprise"),
         parameters=content.get("parameters", 0),
+        weights=content.get("weights"),
     )
 
 
@@ -253,7 +262,8 @@ def load_run(recipe: Recipe, *, seed: int = 0, root: Path | None = None) -> Run:
         StaleRun: It was recorded with other settings; the message names the field.
     """
     folder = (root or runs_root()) / recipe.name / f"seed{seed}"
-    again = f"`cifar-lessons train {recipe.name} --seed {seed}`, then `cifar-lessons record {recipe.name} --seed {seed}`"
+    which = f"{recipe.name} --seed {seed}"
+    again = f"`cifar-lessons train {which}`, then `cifar-lessons record {which}`"
     if not (folder / "run.json").exists():
         raise MissingRun(f"{recipe.name} seed {seed} is not recorded yet: run {again}")
     run = read_run(folder)
@@ -285,6 +295,44 @@ def load_seeds(recipe: Recipe, *, root: Path | None = None) -> list[Run]:
             f"`cifar-lessons record {recipe.name}`"
         )
     return found
+
+
+def find_run(text: str, *, root: Path | None = None) -> Run:
+    """Return the run that a person means by `text`.
+
+    Args:
+        text: A folder, or `RECIPE` (its seed 0) or `RECIPE/seed1` among the recorded runs.
+        root: Of the recorded runs; see `runs_root`.
+
+    Raises:
+        MissingRun: Neither is there; the nearest recorded names are offered.
+    """
+    recorded = root or runs_root()
+    for folder in (Path(text), recorded / text, recorded / text / "seed0"):
+        if (folder / "run.json").exists():
+            return read_run(folder)
+    known = {path.parent.parent.name for path in recorded.glob("*/*/run.json")}
+    raise MissingRun(
+        f"no run {text!r}, neither a folder nor a recorded one: {suggest(text, known)}"
+    )
+
+
+def default_network(*, root: Path | None = None) -> Run:
+    """Return the recorded run with weights that has the best validation accuracy.
+
+    A run on all 50,000 images has none to compare; it is the headline, and comes first.
+
+    Raises:
+        MissingRun: No recorded run keeps weights.
+    """
+    recorded = root or runs_root()
+    kept = [read_run(path.parent) for path in sorted(recorded.glob("*/*/weights.safetensors"))]
+    if not kept:
+        raise MissingRun(
+            f"no recorded run in {recorded} keeps weights; name a run of yours with --run "
+            "outputs/RECIPE/seed0"
+        )
+    return max(kept, key=lambda run: run.final.get("val_accuracy", 1.0))
 
 
 def status(recipe: Recipe, *, root: Path | None = None) -> list[tuple[int, str, Run | None]]:
@@ -327,30 +375,29 @@ def record(
     key = f"seed{seed}"
     source = outputs / recipe.name / key
     again = f"cifar-lessons train {recipe.name} --seed {seed}"
+    afresh = f"delete the folder, then `{again}`"
+    if not 0 <= seed < recipe.seeds:
+        raise UserError(
+            f"seed {seed} is not among the planned ones of {recipe.name} (0 to {recipe.seeds - 1})"
+        )
     if not (source / "run.json").exists():
         raise MissingRun(f"no finished run in {source}; run `{again}` first")
     run = read_run(source)
     changed = differences(run.recipe, recipe)
+    if run.seed != seed:
+        changed.insert(0, f"seed: recorded {run.seed}, now {seed}")
     if changed:
-        raise StaleRun(f"{source} was made with other settings ({'; '.join(changed)}); `{again}`")
-    if not 0 <= seed < recipe.seeds or run.seed != seed:
-        raise UserError(
-            f"seed {seed} is not among the planned ones of {recipe.name} (0 to {recipe.seeds - 1})"
-        )
+        raise StaleRun(f"{source} was made with other settings ({'; '.join(changed)}); {afresh}")
     if run.provenance["data_digest"] == "synthetic":
-        raise UserError(
-            f"{source} was trained on synthetic data, which is never recorded; `{again}`"
-        )
+        raise UserError(f"{source} was trained on synthetic data, never recorded; {afresh}")
     facts = json.loads((source / "run.json").read_text())
     if not facts.get("official_order", True):
         raise UserError(
             f"{source} was trained on data in another order than the official one; `cifar-lessons "
-            f"data` fetches the official archive, then `{again}`"
+            f"data` fetches the official archive; {afresh}"
         )
     if run.provenance["git_dirty"]:
-        raise UserError(
-            f"{source} was trained from uncommitted code; commit it, delete the folder, `{again}`"
-        )
+        raise UserError(f"{source} was trained from uncommitted code; commit it, {afresh}")
     band, got = recipe.expects, run.final["test_accuracy"]
     if band and not band.low <= got <= band.high and not surprise:
         raise UserError(
@@ -358,15 +405,17 @@ def record(
             f"[{band.low}, {band.high}]; keep it with --surprise 'the reason'"
         )
     target = (root or runs_root()) / recipe.name / key
-    target.mkdir(parents=True, exist_ok=True)
+    weights = source / "weights.safetensors"
+    if recipe.keep_weights and seed == 0:
+        if not weights.exists():
+            raise UserError(f"{weights} is missing; {afresh}")
+        facts["weights"] = _keep_weights(weights, target)
     for path in source.iterdir():
         if path.suffix in (".csv", ".npz"):
-            shutil.copyfile(path, target / path.name)
-    if recipe.keep_weights and seed == 0:
-        facts["weights"] = _keep_weights(source / "weights.safetensors", target)
+            write_atomically(target / path.name, path.read_bytes(), mend=RECORDS)
     if surprise:
         facts["surprise"] = surprise
-    _write_json(target / "run.json", facts)
+    write_atomically(target / "run.json", _json(facts), mend=RECORDS)
     return read_run(target)
 
 
@@ -374,13 +423,17 @@ def _keep_weights(source: Path, target: Path) -> dict[str, Any]:
     """Write the weights in half precision; return name, size and sha256 for `run.json`."""
     import hashlib
 
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
     from safetensors.numpy import save as to_bytes
 
-    tensors = load_file(source)
+    try:
+        tensors = load_file(source)
+    except SafetensorError as error:
+        raise UserError(f"{source} is damaged ({error}); train the run again") from None
     half = {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in tensors.items()}
     content = to_bytes(half)
-    (target / "weights.safetensors").write_bytes(content)
+    write_atomically(target / "weights.safetensors", content, mend=RECORDS)
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
@@ -392,10 +445,9 @@ def record_study(
 ) -> Path:
     """Write measured facts to `studies/<name>.json`, with their provenance."""
     folder = (root or runs_root()) / "studies"
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     content = {"schema": SCHEMA, "kind": "study", "provenance": dict(provenance), "values": values}
-    _write_json(path, content)
+    write_atomically(path, _json(content), mend=RECORDS)
     return path
 
 
@@ -408,5 +460,10 @@ def load_study(name: str, *, root: Path | None = None) -> dict[str, Any]:
     path = (root or runs_root()) / "studies" / f"{name}.json"
     if not path.exists():
         raise MissingRun(f"study {name!r} is not recorded yet: run `cifar-lessons study {name}`")
-    content: dict[str, Any] = json.loads(path.read_text())
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}); run `cifar-lessons study {name} --record`"
+        ) from None
     return content

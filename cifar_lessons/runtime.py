@@ -86,6 +86,9 @@ def detect(*, device: str = "auto", precision: str = "auto") -> Runtime:
             raise UserError(
                 f"no {chosen.type!r} device here (found: {found or 'cpu only'}); try --device cpu"
             )
+        count = 1 if chosen.type == "cpu" else torch.accelerator.device_count()
+        if (chosen.index or 0) >= count:
+            raise UserError(f"no device {device!r} here: there are {count}; try {chosen.type}:0")
     if precision == "auto":
         fallback: Precision = "fp16" if chosen.type == "cuda" else "fp32"
         return Runtime(device=chosen, precision="bf16" if has_bf16(chosen) else fallback)

@@ -7,19 +7,24 @@ The format, file names and md5s are those of `torchvision.datasets.CIFAR10` and 
 import hashlib
 import os
 import pickle
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cifar_lessons.data import unordered
+from cifar_lessons.data.official import official
 from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.runtime import stream, stream_seed
 
 NAMES = ("cifar10", "cifar100")
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -66,18 +71,9 @@ def data_root(folder: Path | str | None = None) -> Path:
     return Path(chosen).expanduser()
 
 
-def _torchvision_class(name: str) -> Any:
-    """Return torchvision's class, which owns the file names and md5s."""
-    if name not in NAMES:
-        raise UserError(f"no data set {name!r}: {suggest(name, NAMES)}")
-    from torchvision import datasets
-
-    return {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-
-
 def read_official(
     name: str, root: Path
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[str, ...], str]:
+) -> tuple[Images, Labels, Images, Labels, tuple[str, ...], str]:
     """Read the official python batches, each verified before it is unpickled.
 
     Args:
@@ -86,24 +82,24 @@ def read_official(
 
     Returns:
         train images (50000, 3, 32, 32) uint8, train labels (50000,) int64, test images
-        (10000, 3, 32, 32), test labels (10000,), class names, md5 of all files joined.
+        (10000, 3, 32, 32), test labels (10000,), class names, md5 of all md5s joined.
 
     Raises:
         UserError: A file is missing, or its md5 is not the published one.
     """
-    source = _torchvision_class(name)
-    folder = root / source.base_folder
+    archive = official(_known(name))
+    folder = root / archive.folder
     mend = f"run `cifar-lessons data --data {root}`, or give the right folder with --data"
     joined = hashlib.md5(usedforsecurity=False)
-
-    def verified(filename: str, md5: str) -> dict[str, Any]:
+    batches: list[dict[str, Any]] = []
+    for filename, md5 in archive.files:
         path = folder / filename
         try:
             raw = path.read_bytes()
         except FileNotFoundError:
-            files = ", ".join(f for f, _ in source.train_list + source.test_list)
             raise UserError(
-                f"no {source.__name__} in {folder}: {filename} is missing (expected {files}); {mend}"
+                f"no {name} in {folder}: {filename} is missing (expected "
+                f"{', '.join(f for f, _ in archive.files)}); {mend}"
             ) from None
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror}; {mend}") from None
@@ -115,25 +111,25 @@ def read_official(
             )
         joined.update(found.encode())
         # Safe: these bytes are exactly the published ones.
-        content: dict[str, Any] = pickle.loads(raw, encoding="latin1")
-        return content
+        batches.append(pickle.loads(raw, encoding="latin1"))
+    *train, test, _ = batches
 
-    def arrays(files: list[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
-        parts = [verified(*f) for f in files]
-        images = np.concatenate([p["data"] for p in parts]).reshape(-1, 3, 32, 32)
-        labels = np.concatenate([p["labels" if "labels" in p else "fine_labels"] for p in parts])
-        return images, labels.astype(np.int64)
+    def arrays(parts: list[dict[str, Any]]) -> tuple[Images, Labels]:
+        images = np.concatenate([part["data"] for part in parts]).reshape(-1, 3, 32, 32)
+        labels = [part["labels" if "labels" in part else "fine_labels"] for part in parts]
+        return images, np.concatenate(labels).astype(np.int64)
 
-    train_images, train_labels = arrays(source.train_list)
-    test_images, test_labels = arrays(source.test_list)
-    meta = verified(source.meta["filename"], source.meta["md5"])
-    classes = tuple(meta[source.meta["key"]])
-    return train_images, train_labels, test_images, test_labels, classes, joined.hexdigest()
+    return *arrays(train), *arrays([test]), archive.classes, joined.hexdigest()
 
 
-def stratified_split(
-    labels: np.ndarray, *, val_size: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _known(name: str) -> str:
+    """Return `name` if it is a data set of ours."""
+    if name not in NAMES:
+        raise UserError(f"no data set {name!r}: {suggest(name, NAMES)}")
+    return name
+
+
+def stratified_split(labels: Labels, *, val_size: int, seed: int) -> tuple[Labels, Labels]:
     """Return (train, validation) positions, sorted, with equal class shares in both.
 
     Args:
@@ -163,7 +159,7 @@ def stratified_split(
 
 def _assemble(
     name: str,
-    arrays: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    arrays: tuple[Images, Labels, Images, Labels],
     classes: tuple[str, ...],
     digest: str,
     *,
@@ -174,7 +170,7 @@ def _assemble(
     train_images, train_labels, test_images, test_labels = arrays
     train, val = stratified_split(train_labels, val_size=val_size, seed=split_seed)
 
-    def split(images: np.ndarray, labels: np.ndarray, index: np.ndarray) -> Split:
+    def split(images: Images, labels: Labels, index: Labels) -> Split:
         # channels_last storage: the layout in which convolutions on CPUs and GPUs are fastest.
         tensor = torch.from_numpy(images[index]).contiguous(memory_format=torch.channels_last)
         return Split(tensor, torch.from_numpy(labels[index]), torch.from_numpy(index))
@@ -209,7 +205,16 @@ def load(
         UserError: The files are absent or damaged; the message says what to type.
     """
     folder = data_root(root)
-    *arrays, classes, digest = read_official(name, folder)
+    archive = official(_known(name))
+    official_order = True
+    try:
+        *arrays, classes, digest = read_official(name, folder)
+    except UserError:
+        if not unordered.folder_of(archive, folder).is_dir():
+            raise
+        # A copy from a parquet or PNG mirror: the right content in another order.
+        *arrays, classes, digest = unordered.read_unordered(name, folder)
+        official_order = False
     return _assemble(
         name,
         tuple(arrays),  # type: ignore[arg-type]
@@ -217,6 +222,7 @@ def load(
         digest,
         val_size=val_size,
         split_seed=split_seed,
+        official_order=official_order,
     )
 
 
@@ -237,7 +243,7 @@ def synthetic(
     coarse = torch.randn(num_classes, 3, 6, 6, generator=rng)
     patterns = torch.nn.functional.interpolate(coarse, size=(40, 40), mode="bicubic")
 
-    def make(n: int) -> tuple[np.ndarray, np.ndarray]:
+    def make(n: int) -> tuple[Images, Labels]:
         labels = torch.randperm(n, generator=rng) % num_classes
         shift = torch.randint(0, 9, (n, 2), generator=rng)
         mirror = torch.rand(n, generator=rng) < 0.5
@@ -263,13 +269,21 @@ def synthetic(
 def load_or_synthetic(
     name: str = "cifar10", *, root: Path | str | None = None, val_size: int = 5_000
 ) -> Cifar:
-    """Return the real data if it is there, else the twin, with one banner line that says so."""
-    folder = data_root(root)
-    if (folder / _torchvision_class(name).base_folder).is_dir():
+    """Return the real data if it is there, else the twin, with one banner line that says so.
+
+    Args:
+        name: `cifar10` or `cifar100`.
+        root: Folder of the data; see `data_root`.
+        val_size: Images held out of the 50,000; the twin, which is smaller, holds out at most 500.
+
+    Raises:
+        UserError: The real data is there and damaged: the twin never hides that.
+    """
+    folder, archive = data_root(root), official(_known(name))
+    if (folder / archive.folder).is_dir() or unordered.folder_of(archive, folder).is_dir():
         return load(name, root=folder, val_size=val_size)
     print(
         f"SYNTHETIC DATA: no {name} in {folder}, so made-up patterns stand in for it; "
-        "`make data` fetches the real images.",
-        file=sys.stdout,
+        "`make data` fetches the real images."
     )
-    return synthetic(num_classes=100 if name == "cifar100" else 10)
+    return synthetic(num_classes=100 if name == "cifar100" else 10, val_size=min(val_size, 500))

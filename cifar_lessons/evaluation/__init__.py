@@ -1,0 +1,1 @@
+"""From a trained network to numbers: predictions, and what can be said of them."""

@@ -29,10 +29,20 @@ def predict(
         runtime: Device and precision. For logits that are stored, use fp32: bf16 rounds them
             to 8 significant bits, which makes ties.
         batch_size: Images at once; the result does not depend on it beyond rounding.
+
+    Raises:
+        FloatingPointError: The network gives NaN or infinity: its training diverged.
     """
     model.eval()
     logits = []
     for batch in eval_batches(split, data, batch_size=batch_size, device=runtime.device):
         with runtime.autocast():
             logits.append(model(batch.images).float().cpu().numpy())
-    return Predictions(np.concatenate(logits), split.labels.cpu().numpy())
+    found = np.concatenate(logits)
+    if not np.isfinite(found).all():
+        raise FloatingPointError(
+            f"the network gives NaN or infinity for {(~np.isfinite(found)).any(axis=1).sum()} of "
+            f"{len(found)} images: train it with a lower rate (--set optim.peak_lr=…) or "
+            "--set optim.clip_norm=1.0"
+        )
+    return Predictions(found, split.labels.cpu().numpy())

@@ -12,8 +12,8 @@ from cifar_lessons.data.loader import Batch
 class StepOutput:
     """What one forward pass gives.
 
-    `loss` is a float32 scalar that carries the gradient. `metrics` are detached scalars, each a
-    mean over the batch; `fit` averages them over an epoch, weighted by images.
+    `loss` is a float32 scalar that carries the gradient. `metrics` are detached scalars, `loss`
+    among them, each a mean over the batch; `fit` averages them over an epoch, weighted by images.
     """
 
     loss: Tensor

@@ -6,10 +6,9 @@ anything is parsed, and `weights_only=True` keeps a file from running code.
 """
 
 import contextlib
-import errno
 import hashlib
 import io
-import os
+import pickle
 import signal
 import threading
 from collections.abc import Iterator
@@ -18,34 +17,10 @@ from typing import Any
 
 import torch
 
+from cifar_lessons.atomic import write_atomically
 from cifar_lessons.errors import UserError
 
 MAGIC = b"cifar-lessons checkpoint 1\n"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that its name never shows a half of it.
-
-    Raises:
-        UserError: The folder cannot be written, or the disk is full; the old file still stands.
-    """
-    beside = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-        mend = (
-            "free some space and run the same command again; what was saved before is intact"
-            if error.errno in (errno.ENOSPC, errno.EDQUOT)
-            else "choose another folder with --out"
-        )
-        raise UserError(f"cannot write {path}: {error.strerror}; {mend}") from None
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -75,7 +50,12 @@ def load(path: Path) -> dict[str, Any]:
     digest, payload = bytes(body[:32]), body[32:]
     if hashlib.sha256(payload).digest() != digest:
         raise UserError(f"{path} is damaged (its sha256 does not match); {mend}")
-    state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError):
+        raise UserError(f"{path} holds more than tensors and plain containers; {mend}") from None
+    if not isinstance(state, dict):
+        raise UserError(f"{path} holds a {type(state).__name__}, not the state of a run; {mend}")
     return state
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
@@ -93,22 +93,29 @@ def fit(
     scaler = runtime.scaler()
     ema = build_ema(model, ema_decay)
     result = FitResult(model=ema.module if ema else model, commits=[commit] if commit else [])
-    start_epoch, start_step, sums = 0, 0, dict[str, float]()
-    images_seen = 0
+    start_epoch, start_step, images_seen = 0, 0, 0
+    sums: dict[str, Tensor | float] = {}  # of this epoch; tensors, so that no step waits for one
 
     if checkpoint is not None and checkpoint.exists():
         state = checkpoints.load(checkpoint)
-        _require_same(state["identity"], identity or {}, checkpoint)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        scaler.load_state_dict(state["scaler"])
-        if ema:
-            ema.load_state_dict(state["ema"])
-        start_epoch, start_step = state["epoch"], state["step"]
-        sums, images_seen = state["sums"], state["images_seen"]
-        result.history = state["history"]
-        result.seconds, result.cpu_seconds = state["seconds"], state["cpu_seconds"]
-        result.commits = list(dict.fromkeys([*state["commits"], *result.commits]))
+        _require_same(state.get("identity", {}), identity or {}, checkpoint)
+        try:
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            scaler.load_state_dict(state["scaler"])
+            if ema:
+                ema.load_state_dict(state["ema"])
+            start_epoch, start_step = state["epoch"], state["step"]
+            sums, images_seen = state["sums"], state["images_seen"]
+            result.history = state["history"]
+            result.seconds, result.cpu_seconds = state["seconds"], state["cpu_seconds"]
+            result.commits = list(dict.fromkeys([*state["commits"], *result.commits]))
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise UserError(
+                f"{checkpoint} does not fit today's code ({reason}); delete it to start this run "
+                "afresh, or choose another folder with --out"
+            ) from None
         if progress:
             print(f"resuming at epoch {start_epoch + 1}, step {start_step} ({checkpoint})")
 
@@ -224,9 +231,12 @@ def _line(row: Row, epochs: int) -> str:
 
 def _require_same(saved: dict[str, Any], now: dict[str, Any], path: Path) -> None:
     """Raise unless the checkpoint is of this very run."""
-    for key in now:
-        if saved.get(key) != now[key]:
+    # Both sides' keys: a model option that was set then and is not set now differs too.
+    for key in dict.fromkeys([*now, *saved]):
+        then, today = saved.get(key, {}), now.get(key, {})  # {} is a table without options
+        if then != today:
+            was, is_ = ("not set" if value == {} else repr(value) for value in (then, today))
             raise UserError(
-                f"{path} is of another run ({key}: saved {saved.get(key)!r}, now {now[key]!r}); "
-                "delete it, or choose another folder with --out"
+                f"{path} is of another run ({key}: saved {was}, now {is_}); delete it, or choose "
+                "another folder with --out"
             )

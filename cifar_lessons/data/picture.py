@@ -1,0 +1,84 @@
+"""A reader's own picture as a CIFAR image: 32 by 32 pixels, 3 colours.
+
+The file is a stranger's: format and size are read from its head and checked before a pixel is
+decoded, because a small file can claim a picture that fills the memory.
+"""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from cifar_lessons.errors import UserError
+
+MAX_SIDE = 10_000  # pixels; a photograph from a telephone has some 4,000
+
+
+def read_picture(path: Path) -> tuple[Tensor, str]:
+    """Return a picture as the networks see it, and what was done to it.
+
+    The longer side is cut to the shorter one, evenly from both ends, and the square is shrunk
+    to 32 by 32 with Pillow's box-filtered bicubic. Transparency is laid on white, 16 bits
+    become 8, and a camera's rotation mark is obeyed.
+
+    Args:
+        path: A PNG or JPEG of any size and colour mode.
+
+    Returns:
+        Pixels (3, 32, 32) uint8, and a line such as `640 x 480, centre 480 x 480 shrunk to
+        32 x 32`.
+
+    Raises:
+        UserError: No file, no image, or one that is too large; the message names the file.
+    """
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            raise UserError(f"{path} is empty: give a PNG or JPEG")
+        with warnings.catch_warnings():
+            # Pillow warns of large pictures; the check of the side below is stricter.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=["PNG", "JPEG"]) as picture:
+                width, height = picture.size
+                if max(width, height) > MAX_SIDE:
+                    raise UserError(
+                        f"{path} is {width} x {height} pixels, and {MAX_SIDE} a side is the "
+                        "most: shrink it first"
+                    )
+                upright = ImageOps.exif_transpose(picture)
+                width, height = upright.size
+                colour = _to_rgb(upright)
+    except FileNotFoundError:
+        raise UserError(f"no file {path}: give the path of a PNG or JPEG") from None
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        raise UserError(f"{path} is no PNG or JPEG: convert it first") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as an image ({error}): is it complete?") from None
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = colour.resize(
+        (32, 32), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
+    )
+    done = f"{width} x {height}"
+    if width != height:
+        done += f", centre {side} x {side}"
+    if side != 32:
+        done += f" {'shrunk' if side > 32 else 'enlarged'} to 32 x 32"
+    return torch.from_numpy(np.array(square)).permute(2, 0, 1), done
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    """Return an 8-bit RGB picture: 16 bits scaled down, transparency laid on white."""
+    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+        # Pillow's own conversion cuts everything above 255 off.
+        wide = np.asarray(picture, dtype=np.float32)
+        top = 65535.0 if wide.max() > 255 else 255.0
+        picture = Image.fromarray((wide / top * 255).clip(0, 255).astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        clear = picture.convert("RGBA")
+        white = Image.new("RGBA", clear.size, "white")
+        return Image.alpha_composite(white, clear).convert("RGB")
+    return picture.convert("RGB")

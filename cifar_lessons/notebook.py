@@ -1,0 +1,73 @@
+"""The first cell of every notebook: which data, device and profile there are.
+
+The quick profile (a laptop, the book's build, the tests) cuts live cells down to seconds; the
+full profile trains for real. CIFAR_LESSONS_PROFILE chooses; without it, a GPU means full.
+"""
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from cifar_lessons import plots, runtime
+from cifar_lessons.config import Recipe
+from cifar_lessons.data.cifar import Cifar, load_or_synthetic
+from cifar_lessons.errors import UserError
+from cifar_lessons.experiment import train
+from cifar_lessons.training.fit import FitResult
+
+Profile = Literal["quick", "full"]
+QUICK_IMAGES = 2_048  # a few seconds for a small network on two CPU cores
+QUICK_EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a notebook works with."""
+
+    data: Cifar
+    runtime: runtime.Runtime
+    profile: Profile
+
+    def train(self, recipe: Recipe, *, seed: int = 0, **changes: Any) -> FitResult:
+        """Train live: all of it in the full profile, a labelled taste in the quick one.
+
+        Args:
+            recipe: What to train.
+            seed: Of everything random.
+            changes: Fields of the recipe to replace, such as `epochs=1`.
+        """
+        recipe = replace(recipe, **changes)
+        data = self.data
+        if self.profile == "quick":
+            recipe = replace(recipe, epochs=min(recipe.epochs, QUICK_EPOCHS))
+            some = slice(0, QUICK_IMAGES)
+            data = replace(data, train=data.train[some], val=data.val[slice(0, 500)])
+            print(
+                f"A quick taste, not a result: {len(data.train):,} images, {recipe.epochs} "
+                f"epochs, {self.runtime.device}, {self.runtime.precision}."
+            )
+        return train(recipe, data, seed=seed, runtime=self.runtime)
+
+
+def profile() -> Profile:
+    """Return `quick` or `full`, from CIFAR_LESSONS_PROFILE or the machine."""
+    chosen = os.environ.get("CIFAR_LESSONS_PROFILE")
+    if not chosen:
+        return "quick" if runtime.detect().device.type == "cpu" else "full"
+    if chosen not in get_args(Profile):
+        raise UserError(f"CIFAR_LESSONS_PROFILE must be quick or full, got {chosen!r}; try quick")
+    return chosen  # type: ignore[return-value]
+
+
+def start(dataset: str = "cifar10") -> Session:
+    """Load the data, find the device, set the style of figures, and say what was found."""
+    plots.use_book_style()
+    found = runtime.detect()
+    session = Session(load_or_synthetic(dataset), found, profile())
+    kind = "synthetic twin" if session.data.synthetic else f"real {dataset}"
+    name = runtime.device_name(found.device)
+    print(
+        f"data: {kind}, {len(session.data.train):,} training images · device: {name} "
+        f"({found.device}, {found.precision}) · profile: {session.profile}"
+    )
+    return session

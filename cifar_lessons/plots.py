@@ -1,0 +1,257 @@
+"""Figures of the book, drawn from recorded runs and arrays: nothing is trained, no torch.
+
+Each function returns a `Figure` that a notebook shows as it is. Words and tables about the same
+runs are in `reports`, and can be had from here too. Recipes without runs are left out, and where
+none is left the figure says so: a page never fails for a run that is not recorded yet.
+"""
+
+import functools
+import io
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from cycler import cycler
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+
+from cifar_lessons.evaluation import metrics
+from cifar_lessons.reports import (
+    RunsByLabel,
+    available,
+    card,
+    estimate,
+    missing_note,
+    recipe_diff,
+    results_table,
+)
+
+__all__ = [
+    "Figure",
+    "accuracy_against",
+    "available",
+    "card",
+    "compare",
+    "confusion",
+    "curves",
+    "image_grid",
+    "missing_note",
+    "recipe_diff",
+    "results_table",
+    "use_book_style",
+]
+
+MARKERS = "osD^vPX*<>"  # beside colour, for readers who can't tell two colours apart
+
+
+class Figure(MatplotlibFigure):
+    """A figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return the picture at twice the resolution, and the width in pixels to show it at."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=2 * self.dpi)
+        # Width alone: with a height too, a narrow screen would squeeze the picture.
+        return buffer.getvalue(), {"width": round(self.get_figwidth() * self.dpi)}
+
+
+@functools.cache
+def _style() -> dict[str, Any]:
+    """Return the settings of the book: seaborn's colour-blind safe palette on white."""
+    import seaborn
+
+    colours = seaborn.color_palette("colorblind").as_hex()
+    return {
+        **seaborn.axes_style("whitegrid"),
+        **seaborn.plotting_context("notebook"),
+        "axes.prop_cycle": cycler(color=list(colours)),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "figure.facecolor": "white",  # on a dark page too, or axes and words would vanish
+        "savefig.facecolor": "white",
+        "figure.dpi": 100,
+        "figure.constrained_layout.h_pad": 0.12,
+        "figure.constrained_layout.w_pad": 0.12,
+    }
+
+
+def use_book_style() -> None:
+    """Set matplotlib to the style of the book; the functions here do so themselves."""
+    style.use(_style())
+
+
+def _axes(width: float, height: float) -> tuple[Figure, Axes]:
+    use_book_style()
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _empty() -> Figure:
+    """Return a figure that says that there is nothing to draw."""
+    figure, axes = _axes(7, 1.2)
+    axes.axis("off")
+    axes.text(0.5, 0.5, "Not recorded yet", ha="center", va="center")
+    return figure
+
+
+def curves(found: RunsByLabel, *, column: str = "val_accuracy") -> Figure:
+    """Draw a column of the history against epochs: the mean, and a band over all seeds.
+
+    Args:
+        found: Runs by label, as from `available`.
+        column: Of `history.csv`. Runs without it (as `val_accuracy` where nothing was held out)
+            are named in the legend as such.
+    """
+    if not found:
+        return _empty()
+    figure, axes = _axes(7, 4)
+    for index, (label, seeds) in enumerate(found.items()):
+        rows = [[row for row in run.history if column in row] for run in seeds]
+        epochs = min(len(r) for r in rows)
+        if not epochs:
+            axes.plot([], [], color=f"C{index}", label=f"{label}: has no {column}")
+            continue
+        x = [row["epoch"] for row in rows[0][:epochs]]
+        y = np.array([[row[column] for row in r[:epochs]] for r in rows])  # (seeds, epochs)
+        name = f"{label} ({len(seeds)} seed{'s' * (len(seeds) > 1)})"
+        marker = MARKERS[index % len(MARKERS)]
+        axes.plot(x, y.mean(axis=0), f"-{marker}", color=f"C{index}", markersize=4, label=name)
+        axes.fill_between(x, y.min(axis=0), y.max(axis=0), color=f"C{index}", alpha=0.2, lw=0)
+    axes.set(xlabel="epoch", ylabel=column.replace("val_", "validation ").replace("_", " "))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if "accuracy" in column:
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.legend()
+    return figure
+
+
+def compare(found: RunsByLabel) -> Figure:
+    """Draw test accuracies: a small dot a seed, the mean, and its 95 % interval."""
+    if not found:
+        return _empty()
+    figure, axes = _axes(7, 1 + 0.6 * len(found))
+    for index, seeds in enumerate(found.values()):
+        e = estimate(seeds)
+        values = [metrics.accuracy(run.logits("test")) for run in seeds]
+        below = [index + 0.25] * len(values)
+        axes.plot(values, below, "o", color=f"C{index}", alpha=0.6, markersize=4)
+        axes.errorbar(
+            e.mean, index, xerr=e.half_width, color=f"C{index}", fmt="D", capsize=5, markersize=7
+        )
+        axes.annotate(
+            f"{100 * e.mean:.1f}", (e.mean, index), xytext=(0, 8), textcoords="offset points",
+            ha="center", fontsize="small",
+        )  # fmt: skip
+    axes.set_yticks(range(len(found)), list(found))
+    axes.set_ylim(len(found) - 0.5, -0.7)  # the first on top
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_xlabel("test accuracy (small dots: seeds; bar: mean and 95 % interval)")
+    return figure
+
+
+def accuracy_against(found: RunsByLabel, x: Literal["parameters", "minutes"]) -> Figure:
+    """Draw mean test accuracy with its interval against what it costs, on a logarithmic axis.
+
+    Args:
+        found: Runs by label, as from `available`.
+        x: Trained `parameters`, or mean `minutes` of a run.
+
+    Raises:
+        ValueError: Another cost.
+    """
+    if x not in ("parameters", "minutes"):
+        raise ValueError(f"x must be 'parameters' or 'minutes', got {x!r}")
+    if not found:
+        return _empty()
+    figure, axes = _axes(7, 4)
+    for index, (label, seeds) in enumerate(found.items()):
+        e = estimate(seeds)
+        cost = float(np.mean([getattr(run, x) for run in seeds]))
+        marker = MARKERS[index % len(MARKERS)]
+        axes.errorbar(
+            cost, e.mean, yerr=e.half_width, fmt=marker, color=f"C{index}", capsize=4, label=label
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 2M, not 2 x 10^6
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    shared = {"parameters": "parameters", "minutes": "minutes a run (cores may have been shared)"}
+    axes.set(xlabel=shared[x], ylabel="test accuracy")
+    axes.legend(fontsize="small")
+    return figure
+
+
+def image_grid(
+    images: npt.NDArray[np.uint8], titles: Sequence[str] = (), *, columns: int = 10
+) -> Figure:
+    """Draw small images side by side.
+
+    Args:
+        images: uint8, shape (N, 3, H, W) or (N, H, W, 3).
+        titles: One for each image, or none.
+        columns: Images in a row, >= 1.
+
+    Raises:
+        ValueError: Another shape or type, or titles of another number.
+    """
+    shape = images.shape
+    if (
+        images.ndim != 4
+        or 3 not in (shape[1], shape[3])
+        or images.dtype != np.uint8
+        or not shape[0]
+    ):
+        raise ValueError(
+            f"images must be uint8, (N, 3, H, W) or (N, H, W, 3) with N >= 1, got {images.dtype} "
+            f"{shape}; give the pixels before normalisation"
+        )
+    if len(titles) not in (0, len(images)):
+        raise ValueError(f"{len(titles)} titles for {len(images)} images; give one each, or none")
+    if columns < 1:
+        raise ValueError(f"columns must be >= 1, got {columns}; 10 is the default")
+    pixels = images if shape[3] == 3 else images.transpose(0, 2, 3, 1)
+    columns = min(columns, len(pixels))
+    lines = -(-len(pixels) // columns)
+    use_book_style()
+    height = 0.85 + 0.2 * bool(titles)
+    figure = Figure(figsize=(0.85 * columns, height * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for index, (axes, image) in enumerate(zip(grid.flat, pixels, strict=False)):
+        axes.imshow(image, interpolation="nearest")
+        if titles:
+            axes.set_title(titles[index], fontsize=8, pad=2)
+    return figure
+
+
+def confusion(predictions: metrics.Predictions, classes: Sequence[str]) -> Figure:
+    """Draw how often images of one class are called another, in percent of the true class.
+
+    Args:
+        predictions: Of one run.
+        classes: Names of the K classes.
+
+    Raises:
+        ValueError: Another number of names than classes.
+    """
+    import seaborn
+
+    counts = metrics.confusion(predictions)
+    if len(classes) != len(counts):
+        raise ValueError(f"{len(classes)} names for {len(counts)} classes; give one for each")
+    share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 2 + 0.55 * len(classes)
+    figure, axes = _axes(side, side - 0.5)
+    seaborn.heatmap(
+        share, annot=True, fmt=".0f", cmap="Blues", vmin=0, vmax=100, cbar=False, square=True,
+        xticklabels=list(classes), yticklabels=list(classes), ax=axes, linewidths=0.5,
+    )  # fmt: skip
+    axes.set(xlabel="predicted", ylabel="true", title="percent of the images of each true class")
+    axes.set_xticklabels(axes.get_xticklabels(), rotation=45, ha="right")
+    axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
+    return figure

@@ -1,0 +1,136 @@
+"""Recorded runs in words and tables: what there is, how it was made, what came out.
+
+Nothing here fails where runs are missing: what is not recorded yet is said, with the command.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from cifar_lessons import recipes, runs
+from cifar_lessons.config import NOT_COMPARED, Json, Recipe, to_dict
+from cifar_lessons.evaluation.metrics import Estimate, mean_interval
+from cifar_lessons.runs import Run
+from cifar_lessons.tables import Markdown, Table
+
+Choice = Iterable[str | Recipe] | Mapping[str, str | Recipe]  # a mapping gives labels of its own
+RunsByLabel = Mapping[str, Sequence[Run]]
+
+
+def _labelled(chosen: Choice) -> dict[str, Recipe]:
+    """Return recipes by label; without labels of their own, by name."""
+    found = [recipes.get(c) if isinstance(c, str) else c for c in _values(chosen)]
+    labels = list(chosen) if isinstance(chosen, Mapping) else [recipe.name for recipe in found]
+    return dict(zip(labels, found, strict=True))
+
+
+def _values(chosen: Choice) -> list[str | Recipe]:
+    return list(chosen.values() if isinstance(chosen, Mapping) else chosen)
+
+
+def available(chosen: Choice) -> dict[str, list[Run]]:
+    """Return the recorded runs of recipes that have any, by label; the others are left out.
+
+    Args:
+        chosen: Recipes or their names; a mapping gives each a label of its own.
+
+    Raises:
+        UserError: A name that is no recipe.
+    """
+    found = {
+        label: [run for _, _, run in runs.status(recipe) if run is not None]
+        for label, recipe in _labelled(chosen).items()
+    }
+    return {label: seeds for label, seeds in found.items() if seeds}
+
+
+def missing_note(chosen: Choice) -> Markdown:
+    """Return which seeds are not recorded, with the commands; empty where all are."""
+    lines = []
+    for recipe in _labelled(chosen).values():
+        states = runs.status(recipe)
+        gone = {seed: state for seed, state, _ in states if state != "fresh"}
+        if not gone:
+            continue
+        stale = any(state == "stale" for state in gone.values())
+        words = "recorded with other settings" if stale else "not recorded yet"
+        seed = min(gone)
+        lines.append(
+            f"- `{recipe.name}`: {len(gone)} of {len(states)} seeds {words}; "
+            f"`cifar-lessons train {recipe.name} --seed {seed}`, then "
+            f"`cifar-lessons record {recipe.name} --seed {seed}`"
+        )
+    return Markdown("\n".join(["**Not all runs are recorded yet:**", "", *lines]) if lines else "")
+
+
+def estimate(seeds: Sequence[Run]) -> Estimate:
+    """Return the mean test accuracy of runs, with its interval, from their stored logits."""
+    return mean_interval([run.logits("test") for run in seeds])
+
+
+def card(seeds: Sequence[Run]) -> Markdown:
+    """Return one line that says how runs were made: seeds, machine, precision, commit, minutes."""
+    if not seeds:
+        return Markdown("*Not recorded yet.*")
+
+    def each(values: Iterable[str]) -> str:
+        return " / ".join(dict.fromkeys(values))
+
+    facts = [run.provenance for run in seeds]
+    parts = [
+        f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}",
+        each(f["device"] for f in facts),
+        each(f"{f['threads']} threads" for f in facts if f["threads"]),
+        each(f["precision"] for f in facts),
+        "torch " + each(f["packages"]["torch"] for f in facts),
+        "commit " + each(f["git_commit"][:7] or "unknown" for f in facts),
+        f"{sum(run.minutes for run in seeds) / len(seeds):.1f} minutes each "
+        "(cores may have been shared)",
+    ]
+    line = ", ".join(part for part in parts if part)
+    surprises = [f"Seed {r.seed} is outside its band: {r.surprise}." for r in seeds if r.surprise]
+    return Markdown(" ".join([f"*Recorded: {line}.*", *surprises]))
+
+
+def results_table(found: RunsByLabel) -> Table:
+    """Return test accuracy with its interval, seeds, parameters and minutes of each recipe."""
+    rows = []
+    for label, seeds in found.items():
+        e = estimate(seeds)
+        rows.append(
+            (
+                label,
+                f"{100 * e.mean:.2f} %",
+                f"{100 * e.low:.2f} to {100 * e.high:.2f} %",
+                str(e.n),
+                f"{seeds[0].parameters:,}",
+                f"{sum(run.minutes for run in seeds) / len(seeds):.1f}",
+            )
+        )
+    columns = ("Recipe", "Test accuracy", "95 % interval", "Seeds", "Parameters", "Minutes a run")
+    caption = (
+        "Mean test accuracy over seeds. The interval covers seeds and test images; of a single "
+        "seed, test images only. Minutes were taken on cores that may have been shared."
+    )
+    return Table(columns, rows, caption if rows else "Nothing is recorded yet.")
+
+
+def recipe_diff(first: Recipe, second: Recipe) -> Table:
+    """Return the fields in which two recipes differ: the experiment, as a table."""
+
+    def flat(data: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
+        out: dict[str, Json] = {}
+        for key, value in data.items():
+            name = prefix + key
+            out |= flat(value, name + ".") if isinstance(value, Mapping) else {name: value}
+        return out
+
+    a, b = (
+        flat({k: v for k, v in to_dict(r).items() if k not in (*NOT_COMPARED, "name")})
+        for r in (first, second)
+    )
+    rows = [
+        (key, *(str(side[key]) if key in side else "–" for side in (a, b)))
+        for key in dict.fromkeys([*a, *b])
+        if (key in a, a.get(key)) != (key in b, b.get(key))
+    ]
+    caption = f"Where {first.name} and {second.name} differ."
+    return Table(("Field", first.name, second.name), rows, caption)

@@ -1,0 +1,20 @@
+"""Proves that the reference lists the whole library."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_module_stands_in_the_reference():
+    listed = set(re.findall(r"automodule:: (\S+)", (ROOT / "book" / "api.md").read_text()))
+    modules = set()
+    for path in (ROOT / "cifar_lessons").rglob("*.py"):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        # A package that only holds modules has nothing of its own to say.
+        if re.search(r"^(def|class) ", path.read_text(), re.MULTILINE):
+            modules.add(name)
+    # The command line has `--help`.
+    modules -= {n for n in modules if n.startswith(("cifar_lessons.cli", "cifar_lessons.__main__"))}
+    assert modules - listed == set()
+    assert listed - modules == set()

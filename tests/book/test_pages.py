@@ -1,0 +1,211 @@
+"""Proves that the rendered pages are whole, work offline, and can be used by everyone.
+
+Run `make book` first. The first half reads the files; the second opens every page in a browser.
+"""
+
+import functools
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[2]
+HTML = ROOT / "_build" / "html"
+PAGES = sorted(
+    p.relative_to(HTML).as_posix() for p in HTML.glob("**/*.html") if "_static" not in p.parts
+)
+pytestmark = pytest.mark.skipif(not PAGES, reason="no rendered book; `make book` makes it")
+each_page = pytest.mark.parametrize("page", PAGES)
+
+
+# --- The files -----------------------------------------------------------------------------
+
+
+@functools.cache
+def read(page: str) -> BeautifulSoup:
+    return BeautifulSoup((HTML / page).read_text(encoding="utf-8"), "html.parser")
+
+
+@functools.cache
+def anchors(page: str) -> frozenset[str]:
+    return frozenset(t["id"] for t in read(page).find_all(id=True))
+
+
+def loaded(soup: BeautifulSoup) -> Iterator[str]:
+    """Yield the address of each thing that the page loads by itself; links are only offered."""
+    for tag in soup.find_all(["script", "img", "iframe", "source", "video", "audio", "embed"]):
+        yield from (tag[a] for a in ("src", "poster") if tag.get(a))
+    for tag in soup.find_all("link"):
+        if set(tag.get("rel", [])) & {
+            "stylesheet",
+            "preload",
+            "icon",
+            "modulepreload",
+            "preconnect",
+        }:
+            yield tag["href"]
+
+
+@each_page
+def test_nothing_is_loaded_from_elsewhere(page):
+    outside = [a for a in loaded(read(page)) if urlsplit(a).netloc]
+    assert outside == []
+
+
+@each_page
+def test_every_link_within_the_book_leads_somewhere(page):
+    soup = read(page)
+    addresses = {t["href"] for t in soup.find_all("a", href=True)} | set(loaded(soup))
+    broken = []
+    for address in sorted(addresses):
+        path, anchor = urldefrag(address)
+        if urlsplit(address).scheme or address == "#":
+            continue
+        target = (HTML / page).parent / unquote(urlsplit(path).path) if path else HTML / page
+        if not target.is_file():
+            broken.append(f"{address}: no such file")
+        elif anchor and target.suffix == ".html":
+            name = target.resolve().relative_to(HTML.resolve()).as_posix()
+            if unquote(anchor) not in anchors(name):
+                broken.append(f"{address}: no such place on that page")
+    assert broken == []
+
+
+@each_page
+def test_every_image_says_what_it_shows(page):
+    wordless = [
+        str(image.get("src"))[:80]
+        for image in read(page).find_all("img")
+        # A file's name is what MyST-NB puts where a notebook gives no alt text.
+        if len(image.get("alt", "").split()) < 2 or re.search(r"\.\w{3,4}$", image["alt"])
+    ]
+    assert wordless == []
+
+
+@each_page
+def test_outputs_hold_no_error_warning_or_ladder_of_progress_bars(page):
+    text = "\n".join(o.get_text() for o in read(page).select(".cell_output"))
+    assert "Traceback (most recent call last)" not in text
+    assert re.findall(r"\w*Warning: .*", text) == []
+    assert re.findall(r"\d+%\|.*", text) == []
+
+
+def test_every_chapter_shows_its_outputs():
+    """A notebook that was not executed would pass all the tests above."""
+    for notebook in (ROOT / "book").glob("*.ipynb"):
+        assert read(f"{notebook.stem}.html").select(".cell_output"), notebook.name
+
+
+# --- A browser -----------------------------------------------------------------------------
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium; on Debian, `apt-get install chromium`"
+)
+# No sandbox, since containers run this as root; the rest keeps the browser from calling home.
+FLAGS = [
+    "--no-sandbox",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves the book without a line for each request."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    """The address of the book on this machine."""
+    handler = functools.partial(Quiet, directory=str(HTML))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=[("light", 1280), ("dark", 400)], ids=["light-wide", "dark-narrow"])
+def opened(request, browser, site) -> Iterator[Any]:
+    """A function that opens a page, and a list of all that went wrong meanwhile."""
+    scheme, width = request.param
+    context = browser.new_context(
+        color_scheme=scheme,
+        viewport={"width": width, "height": 900},
+        reduced_motion="reduce",
+    )
+    trouble: list[str] = []
+
+    def guard(route: Any) -> None:
+        if urlsplit(route.request.url).hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            trouble.append(f"asked for {route.request.url}")
+            route.abort()
+
+    def open_page(page: str) -> Any:
+        tab = context.new_page()
+        tab.on("console", lambda m: m.type == "error" and trouble.append(f"console: {m.text}"))
+        tab.on("pageerror", lambda e: trouble.append(f"script: {e}"))
+        tab.on("response", lambda r: r.status >= 400 and trouble.append(f"{r.status} {r.url}"))
+        tab.goto(f"{site}/{page}", wait_until="networkidle")
+        return tab
+
+    context.route("**/*", guard)
+    yield open_page, trouble
+    context.close()
+
+
+@needs_browser
+@each_page
+def test_page_in_a_browser(page, opened):
+    open_page, trouble = opened
+    tab = open_page(page)
+    assert trouble == []
+
+    formulas = tab.locator(".math").count()
+    assert tab.locator("mjx-container").count() >= formulas, "formulas that were not set"
+    assert tab.locator("mjx-merror").count() == 0, "formulas with an error in them"
+
+    widgets = tab.locator('script[type="application/vnd.jupyter.widget-view+json"]').count()
+    assert tab.locator(".jupyter-widgets").count() >= widgets, "widgets that were not drawn"
+
+    too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert tab.evaluate(too_wide) <= 0, "the page scrolls sideways"
+
+    tab.evaluate(AXE.read_text())
+    found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    assert [(v["id"], [n["html"][:120] for n in v["nodes"][:3]]) for v in found] == []
+
+
+@needs_browser
+def test_search_finds_a_word(opened):
+    open_page, trouble = opened
+    tab = open_page("search.html?q=residual")
+    tab.wait_for_selector("#search-results li a")
+    assert trouble == []

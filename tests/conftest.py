@@ -1,0 +1,182 @@
+"""Fixtures that several tests share."""
+
+import hashlib
+import json
+import pickle
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cifar_lessons import recipes, runs
+from cifar_lessons.evaluation.metrics import Predictions
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Tests run one process a core, and bits depend on the number of threads."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder that holds the real CIFAR-10; a test that wants it is skipped without it."""
+    from cifar_lessons.data.cifar import data_root
+
+    root = data_root()
+    if not (root / "cifar-10-batches-py" / "test_batch").is_file():
+        pytest.skip(f"no CIFAR-10 in {root}: `make data` fetches it")
+    return root
+
+
+# --- a tiny data set in the official files ----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TinyOfficial:
+    """Made-up images in the official layout, small enough to train on in a second."""
+
+    root: Path
+    folder: Path  # with the batch files
+    constants: dict[str, Any]  # what torchvision's class must hold for them to pass as CIFAR-10
+    train: tuple[np.ndarray, np.ndarray]  # images (N, 3, 32, 32) uint8, labels (N,)
+    test: tuple[np.ndarray, np.ndarray]
+
+
+def _official_files(root: Path, *, per_file: int = 24, num_test: int = 40) -> TinyOfficial:
+    rng = np.random.default_rng(0)
+    colours = rng.integers(60, 196, (10, 3, 1, 1))
+
+    def images(labels: np.ndarray) -> np.ndarray:
+        noise = rng.normal(0, 25, (len(labels), 3, 32, 32))
+        return (colours[labels] + noise).clip(0, 255).astype(np.uint8)
+
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+
+    def write(name: str, content: dict[str, Any]) -> list[str]:
+        raw = pickle.dumps(content, protocol=2)
+        (folder / name).write_bytes(raw)
+        return [name, hashlib.md5(raw).hexdigest()]
+
+    def batch(name: str, labels: np.ndarray) -> tuple[list[str], np.ndarray]:
+        pixels = images(labels)
+        content = {"data": pixels.reshape(-1, 3072), "labels": labels.tolist()}
+        return write(name, content), pixels
+
+    order = rng.permutation(5 * per_file) % 10
+    parts = [batch(f"data_batch_{k + 1}", order[k::5]) for k in range(5)]
+    test_labels = rng.permutation(num_test) % 10
+    test_entry, test_images = batch("test_batch", test_labels)
+    meta = write("batches.meta", {"label_names": [f"colour {k}" for k in range(10)]})
+    constants = {
+        "base_folder": folder.name,
+        "train_list": [entry for entry, _ in parts],
+        "test_list": [test_entry],
+        "meta": {"filename": meta[0], "key": "label_names", "md5": meta[1]},
+    }
+    (root / "constants.json").write_text(json.dumps(constants))
+    return TinyOfficial(
+        root=root,
+        folder=folder,
+        constants=constants,
+        train=(
+            np.concatenate([pixels for _, pixels in parts]),
+            np.concatenate([order[k::5] for k in range(5)]),
+        ),
+        test=(test_images, test_labels),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> TinyOfficial:
+    """The files alone, shared: don't change them. For processes started by `made_up_cli.py`."""
+    return _official_files(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def tiny_official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyOfficial:
+    """Files of the test's own, which pass for the published ones in this process."""
+    from torchvision import datasets
+
+    tiny = _official_files(tmp_path / "tiny data")  # a space: messages must stay copyable
+    for name, value in tiny.constants.items():
+        monkeypatch.setattr(datasets.CIFAR10, name, value)
+    return tiny
+
+
+@pytest.fixture
+def made_up_cli(tiny_files: TinyOfficial) -> Callable[..., list[str]]:
+    """Return `(*arguments, hook="-") -> command`: `cifar-lessons` in a process of its own.
+
+    It sees `tiny_files` as the official data; for `hook` see `made_up_cli.py`.
+    """
+
+    def command(*arguments: str, hook: str = "-") -> list[str]:
+        script, constants = TESTS / "made_up_cli.py", tiny_files.root / "constants.json"
+        return [sys.executable, str(script), str(constants), hook, *arguments]
+
+    return command
+
+
+# --- recorded runs ----------------------------------------------------------------------------
+
+Record = Callable[..., None]
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """Return a function that records made-up runs of a registered recipe in a folder of their own.
+
+    `recorded("simple_cnn", 0.75, seeds=range(5))` writes runs with 75 % of 2,000 test images
+    right, give or take a few. Which images are hard is the same for every recipe and seed.
+    """
+    root = tmp_path / "runs"
+    monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(root))
+    images = 2_000
+    hardness = np.random.default_rng(0).permutation(images) / images
+    labels = np.arange(images) % 10
+
+    def record(
+        name: str,
+        accuracy: float,
+        *,
+        seeds: Iterable[int] = (0,),
+        parameters: int = 1_000,
+        **extra: Any,
+    ) -> None:
+        recipe = recipes.get(name)
+        for seed in seeds:
+            rng = np.random.default_rng([seed, *name.encode()])
+            right = hardness + 0.05 * rng.normal(size=images) < accuracy
+            logits = np.eye(10, dtype=np.float32)[np.where(right, labels, (labels + 1) % 10)]
+            epochs = range(1, 4)
+            runs.write_run(
+                root / name / f"seed{seed}",
+                recipe=recipe,
+                seed=seed,
+                provenance={
+                    "device": "Made-up CPU",
+                    "threads": 2,
+                    "precision": "bf16",
+                    "packages": {"torch": "9.8.7"},
+                    "git_commit": "abcdef0123456789",
+                    "train_seconds": 120.0 + 60 * seed,
+                },
+                history=[
+                    {"epoch": e, "train_loss": 1 / e}
+                    | ({"val_accuracy": accuracy * e / 3} if recipe.data.val_size else {})
+                    for e in epochs
+                ],
+                logits={"test": Predictions(logits, labels)},
+                extra={"parameters": parameters, **extra},
+            )
+
+    return record

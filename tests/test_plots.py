@@ -1,0 +1,154 @@
+"""Mirrors cifar_lessons/plots.py."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cifar_lessons import plots
+from cifar_lessons.evaluation.metrics import Predictions, mean_interval
+
+
+@pytest.fixture
+def found(recorded):
+    recorded("simple_cnn", 0.75, seeds=range(3), parameters=2_000_000)
+    recorded("deep_cnn", 0.82, seeds=range(2), parameters=8_000_000)
+    recorded("resnet18", 0.93, parameters=11_000_000)
+    return plots.available({"plain": "simple_cnn", "deep": "deep_cnn", "res": "resnet18"})
+
+
+def texts(axes) -> list[str]:
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_curves_show_the_mean_and_the_range_of_seeds(found):
+    runs = found["plain"]
+    for seed, run in enumerate(runs):  # the mean of 0.5, 0.6 and 0.7 in the last epoch
+        run.history[-1]["val_accuracy"] = 0.5 + 0.1 * seed
+    [axes] = plots.curves({"plain": runs}).axes
+    [line] = axes.lines
+    assert line.get_xdata().tolist() == [1, 2, 3]
+    assert line.get_ydata()[-1] == pytest.approx(0.6)
+    band = axes.collections[0].get_paths()[0].vertices
+    at_end = band[band[:, 0] == 3][:, 1]
+    assert (at_end.min(), at_end.max()) == pytest.approx((0.5, 0.7))
+
+
+def test_curves_name_runs_that_held_nothing_out(found):
+    [axes] = plots.curves(found).axes
+    assert texts(axes) == [
+        "plain (3 seeds)",
+        "deep (2 seeds)",
+        "res: has no val_accuracy",
+    ]
+    [axes] = plots.curves(found, column="train_loss").axes
+    assert texts(axes)[-1] == "res (1 seed)"
+    assert axes.get_ylabel() == "train loss"
+
+
+def test_compare_shows_each_seed_the_mean_and_the_interval(found):
+    [axes] = plots.compare(found).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["plain", "deep", "res"]
+    dots = axes.lines[0].get_xdata()
+    assert sorted(dots) == sorted(run.final["test_accuracy"] for run in found["plain"])
+    estimate = mean_interval([run.logits() for run in found["plain"]])
+    bar = axes.containers[0].lines[2][0].get_segments()[0]
+    assert bar[:, 0] == pytest.approx([estimate.low, estimate.high])
+    assert axes.texts[0].get_text() == f"{100 * estimate.mean:.1f}"
+    low, high = axes.get_ylim()
+    assert low > high  # the first recipe stands on top
+
+
+@pytest.mark.parametrize(("x", "cost"), [("parameters", 2_000_000), ("minutes", (2 + 3 + 4) / 3)])
+def test_accuracy_against_cost(found, x, cost):
+    [axes] = plots.accuracy_against(found, x).axes
+    assert axes.get_xscale() == "log"
+    assert axes.containers[0].lines[0].get_xdata() == pytest.approx([cost])
+    assert texts(axes) == ["plain", "deep", "res"]
+
+
+@pytest.mark.parametrize("layout", ["channels first", "channels last"])
+def test_the_grid_shows_the_pixels_of_either_layout(layout):
+    images = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
+    given = images.transpose(0, 3, 1, 2) if layout == "channels first" else images
+    figure = plots.image_grid(given, [f"n{i}" for i in range(7)], columns=4)
+    shown = [axes for axes in figure.axes if axes.images]
+    assert len(figure.axes) == 8
+    assert [axes.get_title() for axes in shown] == [f"n{i}" for i in range(7)]
+    for axes, image in zip(shown, images, strict=True):
+        assert np.array_equal(axes.images[0].get_array(), image)
+
+
+def test_confusion_shows_percent_of_the_true_class():
+    # Of four images of "cat", one is called "dog".
+    says = np.array([0, 0, 0, 1, 1])
+    p = Predictions(np.eye(2, dtype=np.float32)[says], np.array([0, 0, 0, 0, 1]))
+    [axes] = plots.confusion(p, ["cat", "dog"]).axes
+    assert [text.get_text() for text in axes.texts] == ["75", "25", "0", "100"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [plots.curves, plots.compare, lambda found: plots.accuracy_against(found, "minutes")],
+)
+def test_without_runs_the_figure_says_so(draw):
+    [axes] = draw({}).axes
+    assert [text.get_text() for text in axes.texts] == ["Not recorded yet"]
+
+
+def test_a_notebook_gets_a_sharp_picture_on_white(found):
+    data, size = plots.compare(found)._repr_png_()
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    assert size == {"width": picture.width // 2}
+    corners = [(0, 0), (picture.width - 1, 0), (0, picture.height - 1)]
+    assert {picture.getpixel(corner) for corner in corners} == {(255, 255, 255)}
+
+
+def test_drawing_leaves_no_figure_open_in_pyplot(found):
+    import matplotlib.pyplot as plt
+
+    plots.compare(found)
+    plots.curves(found)
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plots.image_grid(np.zeros((2, 3, 32, 32))), r"got float64 \(2, 3, 32, 32\)"),
+        (lambda: plots.image_grid(np.zeros((3, 32, 32), np.uint8)), r"got uint8 \(3, 32, 32\)"),
+        (lambda: plots.image_grid(np.zeros((0, 3, 8, 8), np.uint8)), r"N >= 1, got uint8 \(0,"),
+        (lambda: plots.image_grid(np.zeros((2, 3, 8, 8), np.uint8), ["a"]), "1 titles for 2"),
+        (lambda: plots.image_grid(np.zeros((2, 3, 8, 8), np.uint8), columns=0), "got 0; 10 is"),
+        (lambda: plots.accuracy_against({}, "flops"), "'parameters' or 'minutes', got 'flops'"),
+        (
+            lambda: plots.confusion(
+                Predictions(np.eye(2, dtype=np.float32), np.array([0, 1])), ["cat"]
+            ),
+            "1 names for 2 classes",
+        ),
+    ],
+)
+def test_wrong_arguments_name_the_value_and_the_mend(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+NO_TORCH = """
+import sys
+class Block:
+    def find_spec(self, name, *rest):
+        if name.partition(".")[0] in ("torch", "torchvision"):
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Block())
+"""
+
+
+def test_figures_draw_where_there_is_no_torch():
+    draw = "from cifar_lessons import plots\nassert plots.compare({})._repr_png_()\n"
+    subprocess.run([sys.executable, "-c", NO_TORCH + draw], check=True, timeout=120)

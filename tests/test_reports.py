@@ -1,0 +1,81 @@
+"""Mirrors cifar_lessons/reports.py."""
+
+from dataclasses import replace
+
+import pytest
+
+from cifar_lessons import recipes, reports
+from cifar_lessons.config import ModelConfig
+from cifar_lessons.errors import UserError
+
+
+def test_available_leaves_out_what_is_not_recorded_and_keeps_labels(recorded):
+    recorded("simple_cnn", 0.75, seeds=(0, 2))
+    found = reports.available({"plain": "simple_cnn", "deep": recipes.deep_cnn()})
+    assert list(found) == ["plain"]
+    assert [run.seed for run in found["plain"]] == [0, 2]
+    assert list(reports.available(["simple_cnn"])) == ["simple_cnn"]
+
+
+def test_available_refuses_a_name_that_is_no_recipe(recorded):
+    with pytest.raises(UserError, match=r"'simple_cn'.*'simple_cnn'"):
+        reports.available(["simple_cn"])
+
+
+def test_the_note_names_missing_seeds_and_the_commands(recorded):
+    recorded("simple_cnn", 0.75, seeds=range(3))
+    note = reports.missing_note(["simple_cnn", "resnet18"])
+    assert "`simple_cnn`: 2 of 5 seeds not recorded yet" in note
+    assert "`cifar-lessons train simple_cnn --seed 3`" in note
+    assert "`resnet18`: 1 of 1 seeds not recorded yet" in note
+    recorded("simple_cnn", 0.75, seeds=range(5))
+    assert reports.missing_note(["simple_cnn"]) == ""
+
+
+def test_stale_runs_are_not_used_and_said_to_be_stale(recorded, monkeypatch):
+    recorded("resnet18", 0.93)
+    changed = replace(recipes.resnet18(), epochs=11)
+    assert reports.available([changed]) == {}
+    assert "1 of 1 seeds recorded with other settings" in reports.missing_note([changed])
+
+
+def test_the_card_is_one_line_of_provenance(recorded):
+    recorded("simple_cnn", 0.75, seeds=range(3))
+    card = reports.card(reports.available(["simple_cnn"])["simple_cnn"])
+    assert card == (
+        "*Recorded: 3 seeds, Made-up CPU, 2 threads, bf16, torch 9.8.7, commit abcdef0, "
+        "3.0 minutes each (cores may have been shared).*"
+    )
+    assert reports.card([]) == "*Not recorded yet.*"
+
+
+def test_the_card_tells_a_surprise(recorded):
+    recorded("resnet18", 0.5, surprise="half of the epochs were lost")
+    card = reports.card(reports.available(["resnet18"])["resnet18"])
+    assert "1 seed, " in card
+    assert "Seed 0 is outside its band: half of the epochs were lost." in card
+
+
+def test_the_results_table_computes_from_stored_logits(recorded):
+    recorded("simple_cnn", 0.75, seeds=range(3), parameters=2_122_186)
+    found = reports.available({"plain": "simple_cnn"})
+    table = reports.results_table(found)
+    mean = sum(run.final["test_accuracy"] for run in found["plain"]) / 3
+    label, accuracy, interval, seeds, parameters, minutes = table.rows[0]
+    assert (label, seeds, parameters, minutes) == ("plain", "3", "2,122,186", "3.0")
+    assert accuracy == f"{100 * mean:.2f} %"
+    low, high = (float(x) for x in interval.removesuffix(" %").split(" to "))
+    assert low < 100 * mean < high
+    assert reports.results_table({}).caption == "Nothing is recorded yet."
+
+
+def test_recipe_diff_shows_the_experiment_and_nothing_else():
+    table = reports.recipe_diff(recipes.resnet18_w16(), recipes.resnet18_w16_no_bn())
+    assert table.rows == [
+        ("optim.peak_lr", "0.1", "0.01"),
+        ("model.options.norm", "–", "False"),
+    ]
+    same = replace(recipes.resnet18_w16(), name="other", seeds=9, about="words", expects=None)
+    assert reports.recipe_diff(recipes.resnet18_w16(), same).rows == []
+    none = replace(same, model=ModelConfig(name="resnet18", options={"width": 16, "x": None}))
+    assert reports.recipe_diff(same, none).rows == [("model.options.x", "–", "None")]

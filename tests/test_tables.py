@@ -1,0 +1,51 @@
+"""Mirrors cifar_lessons/tables.py."""
+
+from xml.etree import ElementTree
+
+import pytest
+
+from cifar_lessons.tables import Cell, Markdown, Table
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table(
+        ("Name", "Do"),
+        [("a < b", Cell("x | y", code=True)), ("c", Cell("go", href="01_data.html"))],
+        "Two & two. More words.",
+    )
+
+
+def test_html_is_well_formed_escaped_and_has_scopes_and_a_caption(table):
+    root = ElementTree.fromstring(table._repr_html_())
+    assert root.find(".//caption").text == "Two & two. More words."
+    assert root.attrib["aria-label"] == "Two & two"
+    assert root.attrib["tabindex"] == "0"  # what scrolls must be reached by keyboard
+    assert [th.attrib["scope"] for th in root.iter("th")] == ["col", "col", "row", "row"]
+    assert [th.text for th in root.iter("th")] == ["Name", "Do", "a < b", "c"]
+    assert root.find(".//code").text == "x | y"
+    assert root.find(".//a").attrib["href"] == "01_data.html"
+
+
+def test_markdown_keeps_bars_inside_their_cell(table):
+    lines = table._repr_markdown_().splitlines()
+    assert lines[:4] == [
+        "| Name | Do |",
+        "| --- | --- |",
+        r"| a < b | `x \| y` |",
+        "| c | [go](01_data.html) |",
+    ]
+
+
+def test_plain_text_is_aligned(table):
+    assert str(table).splitlines() == ["Name   Do", "a < b  x | y", "c      go"]
+
+
+def test_a_row_of_another_length_is_refused():
+    with pytest.raises(ValueError, match=r"row 0 has 1 cells for 2 columns.*'Name', 'Do'"):
+        Table(("Name", "Do"), [("a",)], "")
+
+
+def test_markdown_is_text_that_notebooks_render():
+    text = Markdown("**yes**")
+    assert text == text._repr_markdown_() == "**yes**"
