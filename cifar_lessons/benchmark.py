@@ -50,6 +50,7 @@ def bench_train(
     seconds: float = 270.0,
     data: Path | None = None,
     ladder: bool = False,
+    batch_size: int = 128,
     device: str = "auto",
     command: str = "",
     progress: bool = True,
@@ -66,6 +67,7 @@ def bench_train(
         data: Folder of the data. Where the real images are not there, the synthetic twin
             stands in, repeated to 50,000: the time of a step does not depend on pixels.
         ladder: Also measure the steps between the two loops: batches from memory, channels_last.
+        batch_size: Of all loops; the targets are for 128.
         device: See `runtime.detect`.
         command: What the user typed, kept in the provenance.
         progress: Print a line a round.
@@ -84,6 +86,7 @@ def bench_train(
         model=ModelConfig(name=model),
         data=DataConfig(val_size=0, augment=FLIP_CROP),
         optim=OptimConfig(peak_lr=RATE),
+        batch_size=batch_size,
     )
     network(recipe, runtime)  # an unknown name shows before anything takes time
     found = full_size(load_or_synthetic("cifar10", root=data, val_size=0))

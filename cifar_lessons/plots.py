@@ -7,7 +7,7 @@ none is left the figure says so: a page never fails for a run that is not record
 
 import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from cycler import cycler
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from cifar_lessons.evaluation import metrics
@@ -30,10 +30,11 @@ from cifar_lessons.reports import (
 )
 
 __all__ = [
-    "Figure",
     "accuracy_against",
     "available",
+    "by_layer",
     "card",
+    "channel_histograms",
     "compare",
     "confusion",
     "curves",
@@ -47,7 +48,7 @@ __all__ = [
 MARKERS = "osD^vPX*<>"  # beside colour, for readers who can't tell two colours apart
 
 
-class Figure(MatplotlibFigure):
+class _BookFigure(Figure):
     """A figure that a notebook shows without pyplot."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
@@ -85,7 +86,7 @@ def use_book_style() -> None:
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:
     use_book_style()
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = _BookFigure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
 
 
@@ -186,7 +187,11 @@ def accuracy_against(found: RunsByLabel, x: Literal["parameters", "minutes"]) ->
 
 
 def image_grid(
-    images: npt.NDArray[np.uint8], titles: Sequence[str] = (), *, columns: int = 10
+    images: npt.NDArray[np.uint8],
+    titles: Sequence[str] = (),
+    *,
+    columns: int = 10,
+    inches: float = 0.85,
 ) -> Figure:
     """Draw small images side by side.
 
@@ -194,9 +199,10 @@ def image_grid(
         images: uint8, shape (N, 3, H, W) or (N, H, W, 3).
         titles: One for each image, or none.
         columns: Images in a row, >= 1.
+        inches: Width of an image on the page, > 0.
 
     Raises:
-        ValueError: Another shape or type, or titles of another number.
+        ValueError: Another shape or type, titles of another number, or a size below its range.
     """
     shape = images.shape
     if (
@@ -213,12 +219,14 @@ def image_grid(
         raise ValueError(f"{len(titles)} titles for {len(images)} images; give one each, or none")
     if columns < 1:
         raise ValueError(f"columns must be >= 1, got {columns}; 10 is the default")
+    if inches <= 0:
+        raise ValueError(f"inches must be > 0, got {inches}; 0.85 is the default")
     pixels = images if shape[3] == 3 else images.transpose(0, 2, 3, 1)
     columns = min(columns, len(pixels))
     lines = -(-len(pixels) // columns)
     use_book_style()
-    height = 0.85 + 0.2 * bool(titles)
-    figure = Figure(figsize=(0.85 * columns, height * lines), layout="constrained")
+    height = inches + 0.2 * bool(titles)
+    figure = _BookFigure(figsize=(inches * columns, height * lines), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
@@ -254,4 +262,57 @@ def confusion(predictions: metrics.Predictions, classes: Sequence[str]) -> Figur
     axes.set(xlabel="predicted", ylabel="true", title="percent of the images of each true class")
     axes.set_xticklabels(axes.get_xticklabels(), rotation=45, ha="right")
     axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
+    return figure
+
+
+def channel_histograms(inputs: Mapping[str, npt.NDArray[Any]]) -> Figure:
+    """Draw how the numbers of each colour channel spread: a panel for each input.
+
+    Args:
+        inputs: Images by label, shape (N, 3, H, W), of any type and range; each panel has its own.
+
+    Raises:
+        ValueError: No input, or another shape.
+    """
+    if not inputs:
+        raise ValueError("inputs must hold at least one batch of images, got none")
+    for label, images in inputs.items():
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"{label!r} must be (N, 3, H, W), got {images.shape}")
+    use_book_style()
+    figure = _BookFigure(figsize=(3 * len(inputs), 2.8), layout="constrained")
+    panels = figure.subplots(1, len(inputs), squeeze=False)[0]
+    # Colours of the palette that are nearest to the channel's own, and a line for each besides.
+    looks = (("red", "C3", "-"), ("green", "C2", "--"), ("blue", "C0", ":"))
+    for axes, (label, images) in zip(panels, inputs.items(), strict=True):
+        ends = np.linspace(images.min(), images.max(), 52)  # of bytes, 5 values a bin
+        for channel, (name, colour, line) in enumerate(looks):
+            count, _ = np.histogram(images[:, channel], bins=ends)
+            axes.stairs(
+                count / count.sum(), ends, color=colour, linestyle=line, linewidth=1.8, label=name
+            )
+        axes.set_title(label, fontsize="medium")
+        axes.set_xlabel("the number that is fed in")
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+    panels[0].set_ylabel("share of the pixels")
+    panels[-1].legend(fontsize="small")
+    return figure
+
+
+def by_layer(values: Mapping[str, Sequence[float]], *, ylabel: str) -> Figure:
+    """Draw one positive number a layer, on a logarithmic axis: a line for each label.
+
+    Args:
+        values: From the layer next to the image to the one next to the logits, by label.
+        ylabel: What the numbers are.
+    """
+    figure, axes = _axes(7, 4)
+    for index, (label, layers) in enumerate(values.items()):
+        numbers = range(1, len(layers) + 1)
+        axes.plot(numbers, layers, f"-{MARKERS[index]}", markersize=5, label=label)
+    axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="convolution, from the image (1) to the logits", ylabel=ylabel)
+    axes.legend()
     return figure

@@ -116,7 +116,7 @@ def tiny_official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyOffici
 def made_up_cli(tiny_files: TinyOfficial) -> Callable[..., list[str]]:
     """Return `(*arguments, hook="-") -> command`: `cifar-lessons` in a process of its own.
 
-    It sees `tiny_files` as the official data; for `hook` see `made_up_cli.py`.
+    It takes `tiny_files` for the official data; for `hook` see `made_up_cli.py`.
     """
 
     def command(*arguments: str, hook: str = "-") -> list[str]:

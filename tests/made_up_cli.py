@@ -9,9 +9,10 @@ makes a start a second faster. HOOK is a comma-separated list of
     -                  nothing
     save-each-step     a checkpoint after every step, in place of one a minute
     die:STAGE:N        SIGKILL itself at the N-th time (from 1) that an atomic write reaches STAGE:
-                       `write` (half of the bytes written), `fsync`, `replace` or `renamed`;
-                       or `unlink`, before the finished run's checkpoint is removed
+                       `write` (half of the bytes written), `fsync`, `replace` or `renamed`
     full:N             from the N-th atomic write on, the disk is full
+
+CIFAR_LESSONS_DATA is set to the folder of CONSTANTS.
 """
 
 import builtins
@@ -26,6 +27,7 @@ import types
 
 def main() -> None:
     constants, hooks, *arguments = sys.argv[1:]
+    os.environ["CIFAR_LESSONS_DATA"] = str(pathlib.Path(constants).parent)
     stand_in = types.ModuleType("torchvision")
     cifar10 = types.SimpleNamespace(
         **json.loads(pathlib.Path(constants).read_text()),
@@ -68,23 +70,23 @@ def die_at(stage: str, n: int) -> None:
     def die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def patched(owner, name, *, after=False):
-        real = getattr(owner, name)
+    def patched(name, *, after=False):
+        real = getattr(os, name)
 
-        def call(*args, **kwargs):
+        def call(*args):
             dying = reached()
             if dying and not after:
                 die()
-            real(*args, **kwargs)
+            real(*args)
             if dying:
                 die()
 
-        setattr(owner, name, call)
+        setattr(os, name, call)
 
     if stage == "write":
 
         def open_that_dies(path, mode):
-            file = builtins.open(path, mode)
+            file = builtins.open(path, mode)  # noqa: SIM115
             if not reached():
                 return file
 
@@ -103,11 +105,9 @@ def die_at(stage: str, n: int) -> None:
             return HalfWritten()
 
         atomic.open = open_that_dies
-    elif stage == "unlink":
-        patched(pathlib.Path, "unlink")
     else:
         name = {"fsync": "fsync", "replace": "replace", "renamed": "replace"}[stage]
-        patched(os, name, after=stage == "renamed")
+        patched(name, after=stage == "renamed")
 
 
 def full_from(n: int) -> None:

@@ -82,6 +82,28 @@ def test_the_grid_shows_the_pixels_of_either_layout(layout):
         assert np.array_equal(axes.images[0].get_array(), image)
 
 
+def test_the_grid_grows_with_the_images():
+    images = np.zeros((6, 3, 32, 32), np.uint8)
+    small, large = (plots.image_grid(images, columns=3, inches=i) for i in (1.0, 2.0))
+    assert small.get_size_inches().tolist() == [3.0, 2.0]
+    assert large.get_size_inches().tolist() == [6.0, 4.0]
+
+
+def test_histograms_show_the_share_of_pixels_of_each_channel():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (20, 3, 8, 8)).astype(np.float32)
+    pixels[:, 0] = 0  # red lies in the first bin alone
+    figure = plots.channel_histograms({"bytes": pixels, "tenths": pixels / 10})
+    assert [axes.get_title() for axes in figure.axes] == ["bytes", "tenths"]
+    for axes, top in zip(figure.axes, (255, 25.5), strict=True):
+        shares, ends, _ = zip(*(line.get_data() for line in axes.patches), strict=True)
+        assert [s.sum() for s in shares] == pytest.approx([1, 1, 1])
+        assert shares[0][0] == 1
+        assert max(shares[1]) < 0.1
+        assert (ends[0][0], ends[0][-1]) == pytest.approx((0, top))
+    assert texts(figure.axes[-1]) == ["red", "green", "blue"]
+
+
 def test_confusion_shows_percent_of_the_true_class():
     # Of four images of "cat", one is called "dog".
     says = np.array([0, 0, 0, 1, 1])
@@ -125,6 +147,12 @@ def test_drawing_leaves_no_figure_open_in_pyplot(found):
         (lambda: plots.image_grid(np.zeros((0, 3, 8, 8), np.uint8)), r"N >= 1, got uint8 \(0,"),
         (lambda: plots.image_grid(np.zeros((2, 3, 8, 8), np.uint8), ["a"]), "1 titles for 2"),
         (lambda: plots.image_grid(np.zeros((2, 3, 8, 8), np.uint8), columns=0), "got 0; 10 is"),
+        (lambda: plots.image_grid(np.zeros((2, 3, 8, 8), np.uint8), inches=0), "got 0; 0.85 is"),
+        (lambda: plots.channel_histograms({}), "at least one batch of images, got none"),
+        (
+            lambda: plots.channel_histograms({"grey": np.zeros((2, 1, 8, 8))}),
+            r"'grey' must be \(N, 3, H, W\), got \(2, 1, 8, 8\)",
+        ),
         (lambda: plots.accuracy_against({}, "flops"), "'parameters' or 'minutes', got 'flops'"),
         (
             lambda: plots.confusion(
@@ -152,3 +180,13 @@ sys.meta_path.insert(0, Block())
 def test_figures_draw_where_there_is_no_torch():
     draw = "from cifar_lessons import plots\nassert plots.compare({})._repr_png_()\n"
     subprocess.run([sys.executable, "-c", NO_TORCH + draw], check=True, timeout=120)
+
+
+def test_by_layer_draws_a_line_for_each_label_over_layers_counted_from_one():
+    [axes] = plots.by_layer({"a": [1e-8, 1.0], "b": [0.5, 0.5, 0.5]}, ylabel="gradient").axes
+    assert axes.get_yscale() == "log"
+    assert axes.lines[0].get_xdata().tolist() == [1, 2]
+    assert list(axes.lines[0].get_ydata()) == [1e-8, 1.0]
+    assert texts(axes) == ["a", "b"]
+    assert axes.lines[0].get_marker() != axes.lines[1].get_marker()
+    assert axes.get_ylabel() == "gradient"

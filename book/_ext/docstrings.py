@@ -13,6 +13,8 @@ from sphinx.application import Sphinx
 # `code` in single backticks: not within ``literal``, not after a role such as :func:, and no link_.
 # A letter that follows, as in `OSError`s, is the last group.
 SINGLE = re.compile(r"(?<![`:\w\\])`(?![`\s])([^`]+?)(?<!\s)`(?![`_])(?=(\w?))")
+# A default that is a call with arguments, up to three levels deep.
+NESTED = re.compile(r"= (\w+)\((?:[^()]|\((?:[^()]|\([^()]*\))*\))+\)")
 
 
 def double_backticks(
@@ -32,8 +34,10 @@ def plain_defaults(
     signature: str | None,
     returns: str | None,
 ) -> tuple[str | None, str | None]:
-    """Write `...` for a default such as `<factory>`: it is no Python, and garbles the types."""
-    return signature and re.sub(r"= <[^>]*>", "= ...", signature), returns
+    """Shorten defaults: `Config(a=1)` to `Config(...)`, and `<factory>`, no Python, to `...`."""
+    if signature:
+        signature = NESTED.sub(r"= \1(...)", re.sub(r"= <[^>]*>", "= ...", signature))
+    return signature, returns
 
 
 def setup(app: Sphinx) -> dict[str, object]:

@@ -151,7 +151,7 @@ def fetch_archive(
     command = f"cifar-lessons data --dataset {archive.name} --data {root}"
     raise UserError(
         f"no source gave {archive.name}: {'; '.join(reasons)}. Run `{command} --mirror URL` with "
-        f"another one, or put {archive.filename} (md5 {archive.md5}) into {root} and run `{command}`"
+        f"another, or put {archive.filename} (md5 {archive.md5}) into {root} and run `{command}`"
     )
 
 

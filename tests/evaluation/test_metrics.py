@@ -167,6 +167,12 @@ def test_the_image_part_stays_when_seeds_are_added_and_the_seed_part_shrinks():
     assert many.seed_variance < 0.5 * few.seed_variance
 
 
+def test_the_toss_of_each_answer_is_not_counted_as_images_too():
+    rng = np.random.default_rng(6)
+    alike = [from_answers(rng.random(2_000) < 0.7) for _ in range(5)]  # no image is harder
+    assert mean_interval(alike).image_variance < 0.02 * 0.7 * 0.3 / 2_000
+
+
 def test_without_images_that_differ_it_is_the_t_interval_of_the_seeds():
     # Every image is equally hard: 60, 62 and 64 of 100 right, spread by the seeds' own draws.
     values = [0.60, 0.62, 0.64]

@@ -1,0 +1,52 @@
+"""Proves that the README shows commands, files and code that exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_its_make_targets_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    shown = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", README))
+    assert shown
+    assert shown <= targets
+
+
+def test_its_commands_exist():
+    shown = set(re.findall(r"(?:`|\$ )cifar-lessons ([a-z]+)", README))
+    usage = subprocess.run(
+        [sys.executable, "-m", "cifar_lessons", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    known = set(re.findall(r"[a-z]+", usage.partition("{")[2].partition("}")[0]))
+    assert shown
+    assert shown <= known
+
+
+def test_its_map_names_files_that_exist():
+    rows = re.findall(r"^\| (`.+?) \|", README.partition("## Map")[2], re.MULTILINE)
+    names = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    assert len(names) > 8
+    assert [name for name in names if not (ROOT / name).exists()] == []
+
+
+def test_its_versions_are_those_that_are_installed():
+    pins = (ROOT / "requirements.txt").read_text()
+    shown = re.findall(r"\w+==[\d.]+", README)
+    assert shown
+    assert [pin for pin in shown if f"{pin} " not in pins] == []
+
+
+def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setenv("CIFAR_LESSONS_DATA", str(tmp_path))
+    (example,) = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
+    exec(compile(example, "README.md", "exec"), {})
+    assert "train_loss" in capsys.readouterr().out

@@ -1,0 +1,327 @@
+"""Mirrors cifar_lessons/config.py."""
+
+import dataclasses
+import json
+
+import pytest
+
+from cifar_lessons import recipes
+from cifar_lessons.config import (
+    NOT_COMPARED,
+    AugmentConfig,
+    DataConfig,
+    Expectation,
+    ModelConfig,
+    OptimConfig,
+    Recipe,
+    ScheduleConfig,
+    Supervised,
+    differences,
+    from_dict,
+    override,
+    to_dict,
+)
+from cifar_lessons.errors import UserError
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    """Every field away from its default, so that a field which gets lost is seen."""
+    return Recipe(
+        name="all_fields",
+        model=ModelConfig(name="resnet18", options={"width": 8, "skip": False}),
+        data=DataConfig(
+            dataset="cifar100",
+            val_size=100,
+            split_seed=3,
+            augment=AugmentConfig(crop_padding=2, flip="alternating", cutout=8),
+            mean=(0.5, 0.4, 0.3),
+            std=(0.1, 0.2, 0.3),
+        ),
+        objective=Supervised(label_smoothing=0.1),
+        optim=OptimConfig(
+            name="adamw",
+            peak_lr=0.3,
+            momentum=0.8,
+            nesterov=False,
+            weight_decay=0.01,
+            clip_norm=2.0,
+            schedule=ScheduleConfig(
+                name="step",
+                warmup_epochs=1.5,
+                warmup_share=0.1,
+                milestones=(0.3, 0.6, 0.9),
+                factor=0.2,
+                patience=7,
+            ),
+        ),
+        epochs=5,
+        batch_size=32,
+        ema_decay=0.99,
+        revision=2,
+        seeds=4,
+        keep_weights=True,
+        expects=Expectation(low=0.1, high=0.9, minutes=2.0, device="a device"),
+        about="nothing at its default",
+    )
+
+
+def leaves(config: object, prefix: str = "") -> dict[str, object]:
+    """Every field with its dotted name."""
+    out: dict[str, object] = {}
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            out |= leaves(value, f"{prefix}{field.name}.")
+        else:
+            out[prefix + field.name] = value
+    return out
+
+
+# --- to and from a dict -----------------------------------------------------------------------
+
+
+def test_the_fixture_leaves_no_field_at_its_default(recipe):
+    """Guards the tests that use it: a new field must be added there."""
+    default = leaves(Recipe(name="default", model=ModelConfig(name="simple_cnn")))
+    same = {key for key, value in leaves(recipe).items() if default.get(key, ...) == value}
+    assert same == {"objective.kind"}  # there is one kind so far
+
+
+def test_a_recipe_survives_the_way_through_json(recipe):
+    assert from_dict(Recipe, json.loads(json.dumps(to_dict(recipe)))) == recipe
+
+
+def test_a_dict_may_leave_defaults_out():
+    short = from_dict(Recipe, {"name": "short", "model": {"name": "simple_cnn"}, "epochs": 3})
+    assert short == Recipe(name="short", model=ModelConfig(name="simple_cnn"), epochs=3)
+
+
+def test_whole_numbers_become_floats_where_floats_are_meant():
+    made = from_dict(OptimConfig, {"peak_lr": 1})
+    assert made.peak_lr == 1.0
+    assert type(made.peak_lr) is float
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epoch": 3}, "unknown field 'epoch': did you mean 'epochs'"),
+        ({"data": {"valsize": 3}}, "unknown field 'data.valsize': did you mean 'val_size'"),
+        ({"model": {}}, "field 'model.name' is missing: give it a value"),
+        ({"epochs": 1.5}, "epochs must be int, got 1.5"),
+        ({"epochs": True}, "epochs must be int, got True"),
+        ({"keep_weights": "yes"}, "keep_weights must be bool, got 'yes'"),
+        ({"about": 3}, "about must be str, got 3"),
+        ({"ema_decay": "high"}, "ema_decay must be float, got 'high'"),
+        ({"data": {"mean": [0.1, 0.2]}}, "data.mean must be a list of float x 3, got [0.1, 0.2]"),
+        ({"data": {"mean": 0.5}}, "data.mean must be a list of float x 3, got 0.5"),
+        (
+            {"optim": {"schedule": {"milestones": ["half"]}}},
+            "optim.schedule.milestones must be float, got 'half'",
+        ),
+        (
+            {"optim": {"name": "lion"}},
+            "optim.name must be one of 'sgd', 'adam', 'adamw', got 'lion'",
+        ),
+        (
+            {"data": {"augment": "flip"}},
+            "data.augment is a table, got 'flip'; set one of its fields: "
+            "data.augment.crop_padding, data.augment.flip, data.augment.cutout",
+        ),
+        ({"model": {"name": "x", "options": 3}}, "model.options must be a table of fields, got 3"),
+    ],
+)
+def test_a_wrong_name_or_type_is_told(change, message):
+    good = {"name": "r", "model": {"name": "simple_cnn"}}
+    with pytest.raises(UserError) as error:
+        from_dict(Recipe, {**good, **change})
+    assert message in str(error.value)
+
+
+# --- ranges -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("epochs=0", "epochs must be in [1, 10000], got 0; try 12"),
+        ("batch_size=0", "batch_size must be in [1, 50000], got 0; try 128"),
+        ("batch_size=50001", "batch_size must be in [1, 50000], got 50001; try 128"),
+        ("ema_decay=1", "ema_decay must be in (0, 1) or null, got 1.0; try 0.999"),
+        ("ema_decay=0", "ema_decay must be in (0, 1) or null, got 0.0; try 0.999"),
+        ("data.val_size=-1", "data.val_size must be in [0, 40000], got -1; try 5000"),
+        ("data.std=[0.1,0,0.1]", "data.std must be in (0, 1], got (0.1, 0.0, 0.1); try [0.247,"),
+        ("data.std=[0.1,NaN,0.1]", "data.std must be in (0, 1], got (0.1, nan, 0.1)"),
+        ("data.mean=[125,123,114]", "data.mean must be in [0, 1], got (125.0, 123.0, 114.0)"),
+        ("data.augment.crop_padding=17", "crop_padding must be in [0, 16], got 17; try 4"),
+        ("data.augment.cutout=33", "data.augment.cutout must be in [0, 32], got 33; try 8"),
+        ("objective.label_smoothing=1", "label_smoothing must be in [0, 1), got 1.0; try 0.1"),
+        ("optim.peak_lr=0", "optim.peak_lr must be in (0, 100], got 0.0; try 0.1"),
+        ("optim.peak_lr=NaN", "optim.peak_lr must be in (0, 100], got nan; try 0.1"),
+        ("optim.peak_lr=" + "9" * 400, "optim.peak_lr must be in (0, 100], got inf; try 0.1"),
+        ("optim.momentum=1", "optim.momentum must be in [0, 1), got 1.0; try 0.9"),
+        ("optim.weight_decay=-1", "optim.weight_decay must be in [0, 1), got -1.0; try 5e-4"),
+        ("optim.clip_norm=0", "optim.clip_norm must be > 0 or null, got 0.0; try 1.0"),
+        ("optim.schedule.factor=1", "schedule.factor must be in (0, 1), got 1.0; try 0.1"),
+        ("optim.schedule.patience=-1", "schedule.patience must be >= 0, got -1; try 3"),
+        ("optim.schedule.warmup_share=0", "warmup_share must be in (0, 1), got 0.0; try 0.25"),
+        ("optim.schedule.warmup_epochs=-1", "warmup_epochs must be >= 0, got -1.0; try 1.0"),
+        (
+            "optim.schedule.warmup_epochs=13",
+            "warmup_epochs must be at most the 12 epochs of the run, got 13.0; try 1.0",
+        ),
+        ("optim.schedule.milestones=[0.5,1]", "in (0, 1), got (0.5, 1.0); try [0.5, 0.75]"),
+        ("name=../elsewhere", "name must be letters, digits and _, got '../elsewhere'; try my_cnn"),
+    ],
+)
+def test_a_value_out_of_range_is_told_with_one_that_works(assignment, message):
+    with pytest.raises(UserError) as error:
+        override(recipes.simple_cnn(), assignment)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_plateau_needs_a_validation_split():
+    without = override(recipes.simple_cnn(), "data.val_size=0")
+    with pytest.raises(UserError, match=r"data.val_size must be > 0 for the plateau .* got 0; try"):
+        override(without, "optim.schedule.name=plateau")
+
+
+# --- override ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("assignment", "field", "value"),
+    [
+        ("epochs=3", "epochs", 3),
+        ("optim.peak_lr=0.2", "optim.peak_lr", 0.2),
+        ("optim.peak_lr=2e-1", "optim.peak_lr", 0.2),
+        ("optim.clip_norm=null", "optim.clip_norm", None),
+        ("optim.nesterov=false", "optim.nesterov", False),
+        ("optim.schedule.name=cosine", "optim.schedule.name", "cosine"),
+        ("optim.schedule.milestones=[0.1, 0.2]", "optim.schedule.milestones", (0.1, 0.2)),
+        ("data.augment.flip=random", "data.augment.flip", "random"),
+        ("about=a=b", "about", "a=b"),
+    ],
+)
+def test_override_changes_one_field(assignment, field, value):
+    base = recipes.resnet18_w16()
+    assert leaves(override(base, assignment)) == {**leaves(base), field: value}
+
+
+def test_override_adds_and_changes_model_options():
+    base = recipes.resnet18_w16()
+    assert override(base, "model.options.width=8").model.options == {"width": 8}
+    assert override(base, "model.options.skip=false").model.options == {"width": 16, "skip": False}
+    assert base.model.options == {"width": 16}
+
+
+def test_an_optional_table_can_be_given_whole():
+    band = override(recipes.resnet18_w16_no_bn(), 'expects={"low": 0, "high": 1, "minutes": 2}')
+    assert band.expects == Expectation(low=0.0, high=1.0, minutes=2.0)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("optim.peak_lr", "--set needs FIELD=VALUE, got 'optim.peak_lr'; try --set optim.peak_lr"),
+        ("=3", "--set needs FIELD=VALUE, got '=3'"),
+        ("optm.peak_lr=1", "unknown field 'optm': did you mean 'optim'?"),
+        (
+            "optim.lr=1",
+            "unknown field 'optim.lr': known: clip_norm, momentum, name, nesterov, peak_lr",
+        ),
+        ("optim.schedule.nam=step", "unknown field 'optim.schedule.nam': did you mean 'name'"),
+        ("epochs.first=1", "epochs has no fields of its own; try epochs=VALUE"),
+        ("expects.low=0.5", "expects has no fields of its own; try expects=VALUE"),
+        ("optim.schedule=cosine", "optim.schedule is a table, got 'cosine'; set one of its"),
+        ("epochs=[" * 2000, "epochs must be int, got '[epochs="),
+        ("optim.peak_lr=" + "9" * 5000, "optim.peak_lr must be float, got '999"),
+    ],
+)
+def test_a_wrong_assignment_is_told(assignment, message):
+    with pytest.raises(UserError) as error:
+        override(recipes.resnet18_w16_no_bn(), assignment)
+    assert message in str(error.value)
+
+
+# --- differences ------------------------------------------------------------------------------
+
+
+def recorded(recipe: Recipe) -> dict[str, object]:
+    found: dict[str, object] = json.loads(json.dumps(to_dict(recipe)))
+    return found
+
+
+@pytest.mark.parametrize("make", recipes.RECIPES.values())
+def test_a_recipe_differs_in_nothing_from_its_own_record(make):
+    assert differences(recorded(make()), make()) == []
+
+
+def test_each_changed_field_is_a_line(recipe):
+    now = override(override(recipe, "optim.peak_lr=0.5"), "data.augment.flip=none")
+    assert differences(recorded(recipe), now) == [
+        "data.augment.flip: recorded 'alternating', now 'none'",
+        "optim.peak_lr: recorded 0.3, now 0.5",
+    ]
+
+
+def test_every_compared_field_counts(recipe):
+    """Replaced one by one by what another recipe has, each must be noticed."""
+    other = leaves(Recipe(name="other", model=ModelConfig(name="simple_cnn")))
+    for key in leaves(recipe):
+        top = key.partition(".")[0]
+        if top in NOT_COMPARED or key in ("objective.kind", "model.options"):
+            continue
+        value = other[key]
+        text = value if isinstance(value, str) else json.dumps(value)
+        assert differences(recorded(recipe), override(recipe, f"{key}={text}")), key
+
+
+@pytest.mark.parametrize(
+    ("assignment", "line"),
+    [
+        ("model.options.width=16", "model.options.width: recorded 8, now 16"),
+        ("model.options.norm=false", "model.options.norm: recorded 'not set'"),
+    ],
+)
+def test_model_options_count(recipe, assignment, line):
+    (found,) = differences(recorded(recipe), override(recipe, assignment))
+    assert found.startswith(line.replace("'not set'", "not set"))
+
+
+def test_an_option_that_is_gone_is_told(recipe):
+    now = dataclasses.replace(recipe, model=ModelConfig(name="resnet18", options={"width": 8}))
+    assert differences(recorded(recipe), now) == ["model.options.skip: recorded False, now not set"]
+
+
+def test_what_moves_no_weight_is_not_compared(recipe):
+    planned = {"seeds": 1, "keep_weights": False, "expects": None, "about": "another"}
+    assert set(planned) == set(NOT_COMPARED)
+    assert differences(recorded(recipe), dataclasses.replace(recipe, **planned)) == []
+
+
+def test_a_field_newer_than_the_record_counts_as_its_default():
+    now = recipes.simple_cnn()
+    then = recorded(now)
+    del then["optim"]["clip_norm"], then["ema_decay"]  # type: ignore[attr-defined]
+    assert differences(then, now) == []
+    assert differences(then, override(now, "ema_decay=0.99")) == [
+        "ema_decay: recorded not set, now 0.99"
+    ]
+
+
+def test_a_newer_field_away_from_its_default_is_told_even_if_it_is_null(recipe):
+    """`null` in a recipe is a value; only an absent field is "not set"."""
+    now = dataclasses.replace(recipe, optim=dataclasses.replace(recipe.optim, clip_norm=None))
+    then = recorded(recipe)
+    del then["optim"]["clip_norm"]  # type: ignore[attr-defined]
+    assert differences(then, now) == []  # the default is null
+    del then["data"]["val_size"]  # type: ignore[attr-defined]
+    assert differences(then, now) == ["data.val_size: recorded not set, now 100"]
+
+
+def test_a_field_that_no_longer_exists_is_told():
+    then = {**recorded(recipes.simple_cnn()), "mixup": 0.2}
+    assert differences(then, recipes.simple_cnn()) == ["mixup: recorded 0.2, now not set"]
