@@ -54,7 +54,7 @@ data: $(VENV)/.installed ## fetch the real CIFAR-10 into ~/.cache/cifar-lessons
 # --- Tests and checks ----------------------------------------------------------------------
 
 test: setup ## unit tests, then every notebook
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --timeout=600 tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --nbmake --nbmake-timeout=300 book/
 
 test-pages: setup ## the rendered pages, after `make book`

@@ -42,6 +42,8 @@ __all__ = [
     "missing_note",
     "recipe_diff",
     "results_table",
+    "shares",
+    "train_and_validation",
     "use_book_style",
 ]
 
@@ -315,4 +317,76 @@ def by_layer(values: Mapping[str, Sequence[float]], *, ylabel: str) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="convolution, from the image (1) to the logits", ylabel=ylabel)
     axes.legend()
+    return figure
+
+
+def shares(counts: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Draw how quantities are shared out among parts, in percent of each quantity's total.
+
+    Args:
+        counts: For each quantity, such as `parameters`, its count in each part, such as a layer.
+            The parts of the first quantity are drawn, from top to bottom.
+
+    Raises:
+        ValueError: No quantity, or one that sums to 0.
+    """
+    totals = {name: sum(parts.values()) for name, parts in counts.items()}
+    if not all(totals.values()) or not totals:
+        raise ValueError(f"each quantity must have a total above 0, got {totals}")
+    parts = list(next(iter(counts.values())))
+    figure, axes = _axes(7, 0.8 + 0.3 * len(parts) * len(counts))
+    thick = 0.8 / len(counts)
+    for index, (name, count) in enumerate(counts.items()):
+        at = np.arange(len(parts)) + thick * (index + 0.5) - 0.4
+        bars = axes.barh(
+            at, [count[part] / totals[name] for part in parts], height=0.9 * thick, label=name,
+            color=f"C{index}", hatch="" if index % 2 == 0 else "//", edgecolor="white",
+        )  # fmt: skip
+        axes.bar_label(bars, fmt="{:.1%}", padding=4, fontsize="small")
+    axes.set_yticks(range(len(parts)), parts)
+    axes.set_ylim(len(parts) - 0.5, -0.5)  # the first on top
+    axes.set_xlim(0, 1.15)  # room for the numbers
+    axes.set_xticks(np.linspace(0, 1, 5))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_xlabel("share of the total")
+    axes.grid(visible=False, axis="y")
+    axes.legend(loc="lower right", fontsize="small")
+    return figure
+
+
+def train_and_validation(
+    found: RunsByLabel, *, metric: Literal["accuracy", "loss"] = "accuracy"
+) -> Figure:
+    """Draw training against validation, a panel a recipe: the gap between them is overfitting.
+
+    Both are means over the seeds. The training line is a mean over an epoch while the network
+    learns, on augmented images and with dropout; validation comes after it, without either. So
+    early on the validation line may well be the better one.
+
+    Args:
+        found: Runs by label, as from `available`. Without validation, a run has one line.
+        metric: Which of the two columns of the history.
+    """
+    if not found:
+        return _empty()
+    use_book_style()
+    figure = _BookFigure(figsize=(max(4.0, 3.0 * len(found)), 3.2), layout="constrained")
+    panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    looks = (("training", "train", "-s"), ("validation", "val", "--o"))
+    for axes, (label, seeds) in zip(panels, found.items(), strict=True):
+        epochs = range(min(len(run.history) for run in seeds))
+        rows = [[run.history[e] for run in seeds] for e in epochs]
+        for index, (name, split, look) in enumerate(looks):
+            column = f"{split}_{metric}"
+            if all(column in run for row in rows for run in row):
+                y = [np.mean([run[column] for run in row]) for row in rows]
+                x = [e + 1 for e in epochs]
+                axes.plot(x, y, look, color=f"C{index}", markersize=4, label=name)
+        axes.set_title(f"{label} ({len(seeds)} seed{'s' * (len(seeds) > 1)})", fontsize="medium")
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if metric == "accuracy":
+        panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    panels[0].set_ylabel(metric)
+    panels[0].legend(fontsize="small")
     return figure

@@ -443,7 +443,16 @@ def _keep_weights(source: Path, target: Path) -> dict[str, Any]:
 def record_study(
     name: str, values: Mapping[str, Any], *, provenance: Mapping[str, Any], root: Path | None = None
 ) -> Path:
-    """Write measured facts to `studies/<name>.json`, with their provenance."""
+    """Write measured facts to `studies/<name>.json`, with their provenance.
+
+    Raises:
+        UserError: The code that measured them is not committed.
+    """
+    if provenance["git_dirty"]:
+        raise UserError(
+            f"study {name!r} was measured with uncommitted code; commit it, then run "
+            f"`cifar-lessons study {name} --record` again"
+        )
     folder = (root or runs_root()) / "studies"
     path = folder / f"{name}.json"
     content = {"schema": SCHEMA, "kind": "study", "provenance": dict(provenance), "values": values}

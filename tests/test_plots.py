@@ -116,7 +116,12 @@ def test_confusion_shows_percent_of_the_true_class():
 
 @pytest.mark.parametrize(
     "draw",
-    [plots.curves, plots.compare, lambda found: plots.accuracy_against(found, "minutes")],
+    [
+        plots.curves,
+        plots.compare,
+        plots.train_and_validation,
+        lambda found: plots.accuracy_against(found, "minutes"),
+    ],
 )
 def test_without_runs_the_figure_says_so(draw):
     [axes] = draw({}).axes
@@ -190,3 +195,39 @@ def test_by_layer_draws_a_line_for_each_label_over_layers_counted_from_one():
     assert texts(axes) == ["a", "b"]
     assert axes.lines[0].get_marker() != axes.lines[1].get_marker()
     assert axes.get_ylabel() == "gradient"
+
+
+def test_shares_are_percent_of_each_total():
+    counts = {"weights": {"conv": 1, "linear": 99}, "work": {"conv": 30, "linear": 10}}
+    [axes] = plots.shares(counts).axes
+    assert [bar.get_width() for bar in axes.patches] == [0.01, 0.99, 0.75, 0.25]
+    assert [text.get_text() for text in axes.texts] == ["1.0%", "99.0%", "75.0%", "25.0%"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["conv", "linear"]
+    assert texts(axes) == ["weights", "work"]
+    # The bars of one part lie around its tick, and don't overlap.
+    places = [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in axes.patches]
+    assert -0.5 < places[0][0] < places[0][1] <= places[2][0] < places[2][1] < 0.5
+
+
+@pytest.mark.parametrize("counts", [{}, {"weights": {"conv": 0}}])
+def test_shares_of_nothing_are_refused(counts):
+    with pytest.raises(ValueError, match="above 0, got"):
+        plots.shares(counts)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss"])
+def test_training_and_validation_share_an_axis_and_show_means(found, metric):
+    for label in ("plain", "deep"):
+        for seed, run in enumerate(found[label]):
+            for row in run.history:
+                row |= {f"train_{metric}": 0.6 + 0.1 * seed, f"val_{metric}": 0.5}
+    figure = plots.train_and_validation(found, metric=metric)
+    plain, deep, res = figure.axes
+    assert [line.get_ydata()[-1] for line in plain.lines] == pytest.approx([0.7, 0.5])
+    assert [line.get_ydata()[-1] for line in deep.lines] == pytest.approx([0.65, 0.5])
+    assert texts(plain) == ["training", "validation"]
+    assert plain.get_ylim() == deep.get_ylim()
+    assert plain.get_title() == "plain (3 seeds)"
+    assert res.get_title() == "res (1 seed)"
+    # `resnet18` held nothing out: no validation line.
+    assert len(res.lines) == (1 if metric == "loss" else 0)

@@ -1,0 +1,268 @@
+"""The rules that hold the package together: who may import whom, when, and at what price."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import cifar_lessons
+
+PACKAGE = Path(cifar_lessons.__file__).parent
+TESTS = Path(__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# --- who may import whom ----------------------------------------------------------------------
+
+# The first rule whose name is the module, or a package around it, holds; so a module's own rule
+# stands above its package's. Everything may import itself. Lower layers come first.
+BASE = ["errors"]
+LIBRARY = ["atomic", "config", "data", "errors", "evaluation", "models", "objectives", "runtime"]
+RULES: dict[str, list[str]] = {
+    "errors": [],
+    "atomic": BASE,
+    "config": BASE,
+    "runtime": BASE,
+    "models": BASE,  # what a network must know of the hardware is passed in
+    "data": [*BASE, "config", "runtime"],
+    "objectives": ["data"],
+    "training": [*BASE, "atomic", "config", "data", "objectives", "runtime"],
+    "evaluation.metrics": [],
+    "evaluation": [*BASE, "config", "data", "objectives", "runtime"],
+    "recipes": [*BASE, "config"],
+    "runs": [*BASE, "atomic", "config", "evaluation.metrics"],
+    "studies": [*BASE, "config", "data", "models", "recipes"],
+    # The ledger and the figures: from recorded runs alone.
+    "verdicts": ["evaluation.metrics"],
+    "tables": BASE,
+    "claims": [*BASE, "evaluation.metrics", "recipes", "runs", "tables", "verdicts"],
+    "reports": [*BASE, "claims", "config", "evaluation.metrics", "recipes", "runs", "tables"],
+    "plots": [*BASE, "evaluation.metrics", "recipes", "reports", "runs", "tables"],
+    # On top: the one place where a recipe becomes objects, and who calls it.
+    "experiment": [*LIBRARY, "runs", "training"],
+    "plain_loop": LIBRARY,
+    "benchmark": [*LIBRARY, "experiment", "plain_loop", "recipes", "runs", "training"],
+    "notebook": [*LIBRARY, "experiment", "plots", "recipes", "runs", "training"],
+    "cli": ["*"],
+    "__main__": ["cli"],
+}
+
+
+def dotted(path: Path) -> str:
+    """`cifar_lessons/data/cifar.py` -> `data.cifar`; a package's `__init__.py` -> its name."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+KNOWN = {dotted(path) for path in MODULES}
+
+
+def within(module: str, names: list[str]) -> bool:
+    return any(module == name or module.startswith(name + ".") for name in names)
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Every module of ours that a file imports, inside functions too, with its line."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                if name.name.split(".")[0] == "cifar_lessons":
+                    yield node.lineno, name.name.partition(".")[2]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: import from cifar_lessons, not from '.'"
+            package, _, inner = (node.module or "").partition(".")
+            if package == "cifar_lessons":
+                for name in node.names:
+                    below = f"{inner}.{name.name}".strip(".")
+                    yield node.lineno, below if below in KNOWN else inner
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_modules_import_only_what_their_layer_may(path):
+    module = dotted(path)
+    if not module:
+        assert list(imports(path)) == [], "cifar_lessons/__init__.py imports nothing of ours"
+        return
+    rule = next((name for name in RULES if within(module, [name])), None)
+    assert rule, f"{module} has no rule: say in RULES which modules of ours it may import"
+    if RULES[rule] == ["*"]:
+        return
+    for line, imported in imports(path):
+        assert within(imported, [rule, *RULES[rule]]), (
+            f"cifar_lessons/{path.relative_to(PACKAGE)}:{line} imports {imported!r}; {rule} may "
+            f"import only {', '.join(RULES[rule]) or 'nothing of ours'}. Pass in what it needs, or "
+            "move the code to the layer above"
+        )
+
+
+def test_the_rules_name_modules_that_exist():
+    named = {*RULES, *(name for allowed in RULES.values() for name in allowed)} - {"*"}
+    assert sorted(name for name in named if name not in KNOWN) == []
+
+
+# --- one place for the gradient ---------------------------------------------------------------
+
+# The tutorials' loop, which `bench` measures ours against, is copied as they print it.
+OWN_BACKWARD = {"training.step", "plain_loop"}
+
+
+def test_one_function_calls_backward():
+    callers = {
+        dotted(path)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "backward"
+    }
+    assert callers <= OWN_BACKWARD, (
+        "let train_step do it: scaling and clipping are easy to misorder"
+    )
+    assert "training.step" in callers
+
+
+# --- what an import costs and touches ---------------------------------------------------------
+
+
+def python(code: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), **environment},
+        cwd=PACKAGE.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+WITHOUT_TORCH = [
+    "config",
+    "atomic",
+    "errors",
+    "recipes",
+    "runs",
+    "tables",
+    "verdicts",
+    "claims",
+    "reports",
+    "plots",
+    "cli",
+]
+
+
+def test_the_package_alone_imports_nothing():
+    added = python(
+        "import sys; before = set(sys.modules); import cifar_lessons; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    assert added.split() == ["cifar_lessons"]
+
+
+def test_figures_ledger_and_help_need_no_torch():
+    """So that `--help` answers at once, and the book draws on a machine without torch."""
+    names = ", ".join(f"cifar_lessons.{name}" for name in [*WITHOUT_TORCH, "evaluation.metrics"])
+    found = python(f"import sys, {names}; print('torch' in sys.modules)")
+    assert found.strip() == "False"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["list"]])
+def test_commands_that_do_not_compute_import_no_torch(arguments):
+    code = (
+        "import sys\n"
+        f"sys.argv = ['cifar-lessons', *{arguments!r}]\n"
+        "from cifar_lessons.cli import main\n"
+        "try: main()\n"
+        "finally: print('torch' in sys.modules, 'sklearn' in sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.split() == ["False", "False"]
+    assert done.stdout
+
+
+# Third-party packages do what they like when they are imported; then ours are watched.
+WATCH = """
+import importlib, logging, os, sys
+
+sys.dont_write_bytecode = True
+import filelock, matplotlib.pyplot, numpy, PIL.Image, PIL.ImageOps, safetensors.torch, seaborn
+import sklearn.metrics, sklearn.model_selection, torch, torch.optim.swa_utils, torchvision.datasets
+import tqdm, tyro, urllib.request
+try:
+    import pyarrow.parquet
+except ImportError:
+    pass
+
+names, root = {names!r}, {root!r}
+seen, watching = [], True
+
+def watch(event, arguments):
+    if not watching:
+        return
+    if event.startswith(("socket.", "subprocess.", "os.system", "os.mkdir", "os.rename")):
+        seen.append((event, *map(str, arguments)))
+    if event == "open" and isinstance(arguments[0], str):
+        path, mode, flags = arguments
+        writing = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if writing or path.startswith(root) and not path.endswith((".py", ".pyc")):
+            seen.append((event, path, mode))
+
+class Environment(type(os.environ)):
+    def __getitem__(self, key):
+        caller = sys._getframe(1)
+        while caller.f_code.co_filename.endswith(("os.py", "_collections_abc.py")):
+            caller = caller.f_back
+        if caller.f_code.co_filename.startswith(root):
+            seen.append(("environment", key, caller.f_code.co_filename))
+        return super().__getitem__(key)
+
+os.environ.__class__ = Environment
+handlers = list(logging.getLogger().handlers)
+state = torch.get_rng_state()
+sys.addaudithook(watch)
+for name in names:
+    importlib.import_module(name)
+watching = False
+assert logging.getLogger().handlers == handlers, "logging was set up"
+assert torch.equal(torch.get_rng_state(), state), "a random number was drawn"
+assert not torch.cuda.is_initialized(), "a device was touched"
+for event in seen:
+    print(*event)
+"""
+
+
+def test_importing_touches_nothing():
+    """No socket, no process, no file but code, no environment variable, no device, no logging."""
+    names = [f"cifar_lessons.{name}".strip(".") for name in sorted(KNOWN - {"__main__"})]
+    assert python(WATCH.format(names=names, root=str(PACKAGE))) == ""
+
+
+# --- tests mirror the package -----------------------------------------------------------------
+
+ELSEWHERE = {
+    "__init__": "test_architecture.py",
+    "__main__": "test_cli.py",
+    "data.__init__": "test_architecture.py",
+    "evaluation.__init__": "test_architecture.py",
+    "training.__init__": "test_architecture.py",
+    "objectives.__init__": "test_architecture.py",
+    "objectives.base": "objectives/test_supervised.py",  # a protocol and its result
+    "models.__init__": "models/test_registry.py",
+    "models.base": "models/test_registry.py",  # what every network must offer
+}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_every_module_has_its_test(path):
+    inner = path.relative_to(PACKAGE)
+    name = ".".join(inner.with_suffix("").parts)
+    expected = TESTS / ELSEWHERE.get(name, str(inner.with_name(f"test_{inner.name}")))
+    assert expected.is_file(), (
+        f"cifar_lessons/{inner} is tested nowhere: write tests/{expected.relative_to(TESTS)}"
+    )

@@ -1,0 +1,197 @@
+"""Mirrors cifar_lessons/runtime.py."""
+
+import itertools
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from cifar_lessons import runtime
+from cifar_lessons.errors import UserError
+from cifar_lessons.runtime import PURPOSES, Runtime, detect, has_bf16, stream, stream_seed
+
+CPU = torch.device("cpu")
+
+
+# --- random streams ---------------------------------------------------------------------------
+
+
+def test_no_two_streams_meet():
+    """`seed + epoch` would: epoch 1 of seed 0 is then epoch 0 of seed 1."""
+    keys = [
+        (seed, purpose, *numbers)
+        for seed, purpose in itertools.product(range(20), PURPOSES)
+        for numbers in [(), *((epoch,) for epoch in range(20)), (0, 1), (1, 0)]
+    ]
+    assert len({stream_seed(*key) for key in keys}) == len(keys)
+
+
+def test_streams_are_what_they_were():
+    """Pinned: another value would make every recorded run impossible to repeat."""
+    assert PURPOSES == {
+        **{"init": 0, "order": 1, "augment": 2},
+        **{"forward": 3, "split": 4, "synthetic": 5},
+    }
+    assert stream_seed(0, "init") == PINNED["init"]
+    assert stream_seed(3, "augment", 7) == PINNED["augment"]
+    assert torch.randint(1000, (3,), generator=stream(0, "order", 1)).tolist() == PINNED["order"]
+
+
+PINNED = {"init": 0, "augment": 0, "order": []}
+
+
+def test_a_seed_fits_where_torch_and_a_checkpoint_take_it():
+    seeds = [stream_seed(seed, "init") for seed in range(1000)]
+    assert min(seeds) >= 0
+    assert max(seeds) < 2**63
+
+
+def test_an_unknown_purpose_is_no_stream():
+    with pytest.raises(KeyError, match="dropout"):
+        stream_seed(0, "dropout")
+
+
+# --- what detect finds ------------------------------------------------------------------------
+
+
+def capable(monkeypatch, *, bf16: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": bf16})
+
+
+def accelerator(monkeypatch, kind: str | None, *, count: int = 1) -> None:
+    """Pretend that there are such devices; nothing is put on them."""
+    found = torch.device(kind) if kind else None
+    monkeypatch.setattr(
+        torch.accelerator, "current_accelerator", lambda check_available=False: found
+    )
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: count)
+
+
+@pytest.mark.parametrize(("bf16", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_a_cpu_takes_bf16_only_where_it_is_fast(monkeypatch, bf16, precision):
+    accelerator(monkeypatch, None)
+    capable(monkeypatch, bf16=bf16)
+    assert detect() == Runtime(device=CPU, precision=precision)
+    assert has_bf16(CPU) is bf16
+
+
+@pytest.mark.parametrize(("bf16", "precision"), [(True, "bf16"), (False, "fp16")])
+def test_cuda_takes_bf16_or_else_scaled_fp16(monkeypatch, bf16, precision):
+    accelerator(monkeypatch, "cuda")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+    assert detect() == Runtime(device=torch.device("cuda"), precision=precision)
+    assert detect(device="cpu", precision="fp32") == Runtime(device=CPU, precision="fp32")
+
+
+def test_mps_computes_in_fp32(monkeypatch):
+    accelerator(monkeypatch, "mps")
+    assert detect() == Runtime(device=torch.device("mps"), precision="fp32")
+
+
+def test_absence_is_found_where_there_is_no_accelerator():
+    """Without `check_available=True`, torch names `cuda` on a machine that has none."""
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        pytest.skip("this machine has an accelerator")
+    assert detect().device == CPU
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"device": "toaster"},
+            "--device must be auto, cpu, cuda or mps, got 'toaster'; try cpu",
+        ),
+        ({"device": "cuda"}, "no 'cuda' device here (found: cpu only); try --device cpu"),
+        ({"device": "meta"}, "no 'meta' device here (found: cpu only); try --device cpu"),
+        (
+            {"precision": "fp8"},
+            "--precision must be auto, fp32, bf16 or fp16, got 'fp8'; try auto",
+        ),
+        ({"precision": "bf16"}, "cpu here has no fast bf16; try --precision fp32"),
+        ({"precision": "fp16"}, "a CPU's convolutions do not support fp16; try --precision bf16"),
+    ],
+)
+def test_what_is_not_there_is_told(monkeypatch, arguments, message):
+    accelerator(monkeypatch, None)
+    capable(monkeypatch, bf16=False)
+    with pytest.raises(UserError) as error:
+        detect(**arguments)
+    assert message in str(error.value)
+
+
+def test_a_device_number_that_is_too_high_is_told(monkeypatch):
+    accelerator(monkeypatch, "cuda", count=2)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert detect(device="cuda:1").device == torch.device("cuda:1")
+    with pytest.raises(UserError, match=r"no device 'cuda:2' here: there are 2; try cuda:0"):
+        detect(device="cuda:2")
+
+
+# --- precision --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_autocast_multiplies_in_the_precision_and_keeps_the_weights(precision, dtype):
+    layer = torch.nn.Linear(4, 4)
+    with Runtime(device=CPU, precision=precision).autocast():
+        out = layer(torch.ones(2, 4))
+    assert out.dtype is dtype
+    assert layer.weight.dtype is torch.float32
+
+
+def test_only_fp16_is_scaled():
+    enabled = {p: Runtime(device=CPU, precision=p).scaler().is_enabled() for p in PRECISIONS}
+    assert enabled == {"fp32": False, "bf16": False, "fp16": True}
+
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+# --- the machine ------------------------------------------------------------------------------
+
+
+def test_the_machine_has_a_name_and_cores():
+    assert runtime.device_name(CPU)
+    assert "\n" not in runtime.device_name(CPU)
+    assert 1 <= runtime.num_cores() <= (os.cpu_count() or 1)
+
+
+FLUSH = """
+import torch
+from cifar_lessons.runtime import detect
+
+def denormals():
+    tiny = torch.full((1 << 22,), 1e-30)  # each thread takes a part of so long a tensor
+    return (tiny * 1e-10 != 0).view(8, -1).any(dim=1).tolist()
+
+torch.set_num_threads(2)
+if {early}:
+    denormals()  # starts the threads
+detect(device="cpu", precision="fp32")
+found = denormals()
+print(sum(found))
+"""
+
+
+@pytest.mark.parametrize(("early", "left"), [(False, False), (True, True)])
+def test_denormals_are_flushed_on_every_thread(early, left):
+    """1e-40 is below the smallest normal float32: arithmetic on it is 5 to 50 times slower.
+
+    The flag is per thread and is inherited when a thread starts. The second case guards the
+    first: it shows that a second thread takes part, and what an operation before `detect` does.
+    """
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this CPU cannot flush denormals")
+    done = subprocess.run(
+        [sys.executable, "-c", FLUSH.format(early=early)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "2"},
+        check=True,
+    )
+    assert (int(done.stdout) > 0) is left, done.stdout
