@@ -80,6 +80,7 @@ def bench_train(
     """
     if not 0 < seconds <= 86_400:
         raise UserError(f"--seconds must be in (0, 86400], got {seconds:g}; try --seconds 270")
+    before = _load_average()  # now: later it holds our own work
     runtime = detect(device=device)
     recipe = Recipe(
         name="bench_train",
@@ -107,10 +108,12 @@ def bench_train(
 
     start, elsewhere = time.perf_counter(), cpu_seconds_elsewhere()
     share = PIPELINE_SHARE * seconds
+    say(f"training {model}: three rounds or more")
     train = take_turns(field.loops(ladder), seconds=seconds - share, say=say)
+    say("input pipelines alone")
     pipeline = take_turns(field.pipelines(), seconds=share, say=say)
     spent = time.perf_counter() - start
-    facts["load_average_after"] = list(os.getloadavg()) if hasattr(os, "getloadavg") else []
+    facts |= {"load_average": before, "load_average_after": _load_average()}
     facts["cores_busy_elsewhere"] = (
         None
         if elsewhere is None
@@ -130,6 +133,11 @@ def bench_train(
         "pipeline_alone": compare(pipeline),
     }
     return {"values": values, "provenance": facts}
+
+
+def _load_average() -> list[float]:
+    """Return the mean number of busy threads over 1, 5 and 15 minutes; empty where unknown."""
+    return [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
 
 
 def full_size(data: Cifar) -> Cifar:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional, UseAppendAction, arg
 
-from cifar_lessons.errors import UserError
+from cifar_lessons.errors import UserError, suggest
 
 Folder = Annotated[Path | None, arg(metavar="DIR")]
 Name = Annotated[Positional[str], arg(metavar="RECIPE")]
@@ -29,6 +29,7 @@ def data(
     dataset: Literal["cifar10", "cifar100"] = "cifar10",
     data: Folder = None,
     mirror: UseAppendAction[tuple[str, ...]] = (),
+    official_order: bool = False,
     check: bool = False,
 ) -> None:
     """Fetch and verify a data set; run it again after a break and it goes on.
@@ -40,6 +41,8 @@ def data(
         data: Folder; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         mirror: Address or path of the official archive, of parquet files, or of a folder of
             PNGs by class; may be given several times. CIFAR_LESSONS_MIRRORS adds more.
+        official_order: Fetch the official archive although a copy from parquet or PNG files is
+            there; recorded runs need its order.
         check: Only say what is there.
     """
     from cifar_lessons.data.cifar import data_root
@@ -48,7 +51,7 @@ def data(
 
     root = data_root(data)
     if not check:
-        fetch(dataset, root, mirrors=mirror)
+        fetch(dataset, root, mirrors=mirror, official_order=official_order)
     print(f"{dataset} in {root}: {describe(dataset, root)}")
 
 
@@ -118,8 +121,8 @@ def train(
         chosen = override(chosen, assignment)
     if seconds is not None and not seconds > 0:  # so that NaN is refused too
         raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 600")
-    if threads is not None and threads < 1:
-        raise UserError(f"--threads must be at least 1, got {threads}; try --threads 2")
+    if threads is not None and not 1 <= threads <= 256:
+        raise UserError(f"--threads must be in [1, 256], got {threads}; try --threads 2")
     if seed < 0:
         raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
     deadline = None if seconds is None else time.monotonic() + seconds
@@ -339,6 +342,46 @@ def claims() -> None:
         sys.exit(1)
 
 
+def bench(
+    what: Annotated[Positional[Literal["train"]], arg(metavar="train")],
+    /,
+    *,
+    model: str = "resnet18",
+    seconds: float = 270.0,
+    ladder: bool = False,
+    data: Folder = None,
+    record: bool = False,
+) -> None:
+    """Time our training loop against the plain loop of tutorials, in turns, in one run.
+
+    Prints images per second (medians) and their ratio, end to end and for the input pipeline
+    alone. Nothing else should run on the machine meanwhile; it says so if something does.
+
+    Example: cifar-lessons bench train --ladder --seconds 420
+
+    Args:
+        what: Only `train` so far.
+        model: A name that `cifar-lessons` trains, such as resnet18 or simple_cnn.
+        seconds: About how long it may take.
+        ladder: Also time the steps between the two loops, one change at a time.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        record: Keep the result with the recorded runs, as the study `bench_MODEL`.
+    """
+    if seconds <= 0:
+        raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 270")
+    from cifar_lessons import runs
+    from cifar_lessons.benchmark import bench_train, format_result
+
+    result = bench_train(model=model, seconds=seconds, data=data, ladder=ladder, command=_typed())
+    print(format_result(result))
+    if record:
+        if result["values"]["synthetic"]:
+            raise UserError("a bench on synthetic data is not recorded; `cifar-lessons data` first")
+        provenance = result["provenance"]
+        path = runs.record_study(f"bench_{model}", result["values"], provenance=provenance)
+        print(f"recorded {path}")
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "data": data,
     "list": list_recipes,
@@ -348,6 +391,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "study": study,
     "claims": claims,
+    "bench": bench,
 }
 
 
@@ -369,6 +413,8 @@ def _deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]
 
 def _parse(arguments: list[str]) -> Callable[[], None]:
     """Return the chosen command, ready to be called; a mistake becomes a `UserError`."""
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        raise UserError(f"no command {arguments[0]!r}: {suggest(arguments[0], COMMANDS)}")
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -382,12 +428,26 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-    # tyro explains in a box of several lines; its first paragraph says what is wrong.
-    lines = [line.strip("│╭╮╰╯─ \t") for line in said.getvalue().splitlines()[1:]]
-    stop_at = lines.index("") if "" in lines else len(lines)
-    what = re.sub(r"\s+", " ", " ".join(lines[:stop_at])).strip()
     command = f" {arguments[0]}" if arguments and arguments[0] in COMMANDS else ""
+    what = _in_one_line(said.getvalue())
     raise UserError(f"{what}; `cifar-lessons{command} --help` shows what it takes")
+
+
+def _in_one_line(box: str) -> str:
+    """Return what tyro says in a box of several lines: what is wrong, and the nearest options."""
+    inside = [line.strip("│| ") for line in box.splitlines()[1:]]
+    # Its parts are set apart by rules and empty lines: lines without a letter.
+    text = "\n".join(line if re.search(r"\w", line) else "" for line in inside)
+    what, *others = (part.splitlines() for part in re.split(r"\n\n+", text.strip()))
+    near = [
+        line.split()[0]
+        for part in others
+        if part[0].startswith("Perhaps you meant")
+        for line in part
+        if line.startswith("--")
+    ]
+    offered = f": did you mean {' or '.join(near)}?" if near else ""
+    return re.sub(r"\s+", " ", " ".join(what)).rstrip(".:") + offered
 
 
 def main() -> None:

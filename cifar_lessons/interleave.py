@@ -78,7 +78,7 @@ def take_turns(
         for turn in itertools.count(1):
             began = time.perf_counter()
             for contender in contenders[:: 1 if turn % 2 else -1]:
-                rates[contender.key].append(round(contender.block(length), 2))
+                rates[contender.key].append(float(f"{contender.block(length):.5g}"))
             now = time.perf_counter()
             longest = max(longest, now - began)
             shown = ", ".join(f"{key} {found[-1]:,.1f}" for key, found in rates.items())

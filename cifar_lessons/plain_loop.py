@@ -7,7 +7,6 @@ work: the network, batches of 128 where the tutorial has 4, its channel statisti
 defaults but for the number of worker processes.
 """
 
-import signal
 import warnings
 from collections.abc import Generator
 from pathlib import Path
@@ -77,18 +76,7 @@ def plain_loader(dataset: Dataset[Any], *, batch_size: int, workers: int) -> Dat
     with warnings.catch_warnings():
         # More workers than cores is a bad idea, and one of the settings that are compared.
         warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
-        return DataLoader(
-            dataset,
-            batch_size=batch_size,
-            shuffle=True,
-            num_workers=workers,
-            worker_init_fn=_leave_ctrl_c_to_the_parent,
-        )
-
-
-def _leave_ctrl_c_to_the_parent(_worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; a worker's traceback would bury the message."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return DataLoader(dataset, batch_size=batch_size, shuffle=True, num_workers=workers)
 
 
 def endless(loader: DataLoader[Any]) -> Generator[Pairs, None, None]:

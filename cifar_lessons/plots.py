@@ -150,8 +150,9 @@ def compare(found: RunsByLabel) -> Figure:
         )  # fmt: skip
     axes.set_yticks(range(len(found)), list(found))
     axes.set_ylim(len(found) - 0.5, -0.7)  # the first on top
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_xlabel("test accuracy (small dots: seeds; bar: mean and 95 % interval)")
+    axes.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.4g}%")  # 74.5 in a narrow range
+    # Two lines, or long names on the left push the end of it off the figure.
+    axes.set_xlabel("test accuracy\n(small dots: seeds; bar: mean and 95 % interval)")
     return figure
 
 
@@ -169,11 +170,12 @@ def accuracy_against(found: RunsByLabel, x: Literal["parameters", "minutes"]) ->
         raise ValueError(f"x must be 'parameters' or 'minutes', got {x!r}")
     if not found:
         return _empty()
-    figure, axes = _axes(7, 4)
+    many = len(found) > 6
+    figure, axes = _axes(9 if many else 7, 4.5 if many else 4)
     for index, (label, seeds) in enumerate(found.items()):
         e = estimate(seeds)
         cost = float(np.mean([getattr(run, x) for run in seeds]))
-        marker = MARKERS[index % len(MARKERS)]
+        marker = MARKERS[(index + index // 10) % len(MARKERS)]  # colours repeat after 10
         axes.errorbar(
             cost, e.mean, yerr=e.half_width, fmt=marker, color=f"C{index}", capsize=4, label=label
         )
@@ -184,7 +186,10 @@ def accuracy_against(found: RunsByLabel, x: Literal["parameters", "minutes"]) ->
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     shared = {"parameters": "parameters", "minutes": "minutes a run (cores may have been shared)"}
     axes.set(xlabel=shared[x], ylabel="test accuracy")
-    axes.legend(fontsize="small")
+    if many:  # a long legend would lie on the points
+        axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    else:
+        axes.legend(fontsize="small")
     return figure
 
 
@@ -227,8 +232,9 @@ def image_grid(
     columns = min(columns, len(pixels))
     lines = -(-len(pixels) // columns)
     use_book_style()
-    height = inches + 0.2 * bool(titles)
-    figure = _BookFigure(figsize=(inches * columns, height * lines), layout="constrained")
+    titled = sum(any(titles[i : i + columns]) for i in range(0, len(titles), columns))
+    figure = _BookFigure(figsize=(inches * columns, inches * lines + 0.2 * titled))
+    figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
@@ -287,18 +293,22 @@ def channel_histograms(inputs: Mapping[str, npt.NDArray[Any]]) -> Figure:
     # Colours of the palette that are nearest to the channel's own, and a line for each besides.
     looks = (("red", "C3", "-"), ("green", "C2", "--"), ("blue", "C0", ":"))
     for axes, (label, images) in zip(panels, inputs.items(), strict=True):
-        ends = np.linspace(images.min(), images.max(), 52)  # of bytes, 5 values a bin
         for channel, (name, colour, line) in enumerate(looks):
-            count, _ = np.histogram(images[:, channel], bins=ends)
+            low, high = (float(end) for end in (images[:, channel].min(), images[:, channel].max()))
+            # Pixels have 256 levels, whatever their range: 4 in a bin, and no level on its edge.
+            half = (high - low) / 255 / 2
+            count, ends = np.histogram(images[:, channel], bins=64, range=(low - half, high + half))
             axes.stairs(
-                count / count.sum(), ends, color=colour, linestyle=line, linewidth=1.8, label=name
-            )
+                count / count.sum(), ends, baseline=None, color=colour, linestyle=line,
+                linewidth=1.8, label=name,
+            )  # fmt: skip
+        axes.set_ylim(bottom=0)
         axes.set_title(label, fontsize="medium")
         axes.set_xlabel("the number that is fed in")
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.3g}%")
         axes.yaxis.set_major_locator(MaxNLocator(3))
     panels[0].set_ylabel("share of the pixels")
-    panels[-1].legend(fontsize="small")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
     return figure
 
 

@@ -76,7 +76,8 @@ class Run:
         """
         path = self.folder / f"{split}_logits.npz"
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # Opened here: numpy leaves a file open that turns out to be no archive.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 return Predictions(stored["logits"].astype(np.float32), stored["labels"])
         except UNREADABLE as error:
             raise UserError(f"cannot read {path} ({error}); record the run again") from None
@@ -394,7 +395,7 @@ def record(
     if not facts.get("official_order", True):
         raise UserError(
             f"{source} was trained on data in another order than the official one; `cifar-lessons "
-            f"data` fetches the official archive; {afresh}"
+            f"data --official-order` fetches the official archive; {afresh}"
         )
     if run.provenance["git_dirty"]:
         raise UserError(f"{source} was trained from uncommitted code; commit it, {afresh}")

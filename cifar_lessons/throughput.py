@@ -5,20 +5,21 @@ block i of each was measured within the same minute. This module imports no torc
 """
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from cifar_lessons.errors import UserError
+from cifar_lessons.atomic import write_atomically
 from cifar_lessons.tables import Table
 
 Blocks = Mapping[str, Sequence[float]]  # images/s by loop: `ours`, `plain_0` (workers), …
 Result = dict[str, Any]  # `values` and `provenance`, as `runs.load_study` returns them
 
 # Set for two idle cores: end to end for ResNet-18, the pipeline for any network.
-TRAIN_MODEL, TRAIN_TARGET, TRAIN_STRETCH = "resnet18", 2.6, 3.3
-PIPELINE_TARGET = 20.0
+TRAIN_MODEL, TARGET_BATCH = "resnet18", 128
+TRAIN_TARGETS = (2.6, 3.3)  # the target and the stretch
+PIPELINE_TARGETS = (20.0,)
 
 
 def compare(blocks: Blocks) -> dict[str, Any]:
@@ -33,18 +34,14 @@ def compare(blocks: Blocks) -> dict[str, Any]:
         `ratio` of the medians, `low` and `high` of the ratios of single rounds, and `against`,
         the key of the best plain loop.
     """
-    best = max((k for k in blocks if k.startswith("plain")), key=lambda k: _median(blocks[k]))
+    best = max((k for k in blocks if k.startswith("plain")), key=lambda k: median(blocks[k]))
     rounds = [a / b for a, b in zip(blocks["ours"], blocks[best], strict=True)]
     return {
-        "ratio": round(_median(blocks["ours"]) / _median(blocks[best]), 3),
+        "ratio": round(median(blocks["ours"]) / median(blocks[best]), 3),
         "low": round(min(rounds), 3),
         "high": round(max(rounds), 3),
         "against": best,
     }
-
-
-def _median(rates: Sequence[float]) -> float:
-    return statistics.median(rates)
 
 
 def disturbances(provenance: Mapping[str, Any]) -> list[str]:
@@ -69,41 +66,40 @@ def format_result(result: Result) -> str:
         result: From `benchmark.bench_train`, or from `runs.load_study("bench_train")`.
     """
     values, facts = result["values"], result["provenance"]
-    batch = f"batch {values['batch_size']}, {facts['threads']} threads"
+    batch = f"batch {values['batch_size']}"
     parts = [_table(f"Training {values['model']}, {batch}", "loop", values, "train")]
     if "memory" in values["train"]:
         parts.append(_ladder(values))
     parts.append(_table(f"Input pipeline alone, {batch}", "pipeline", values, "pipeline"))
-    known = values["model"] == TRAIN_MODEL
-    targets = [TRAIN_TARGET, TRAIN_STRETCH] if known else []
-    parts.append(
-        "\n".join(
-            [
-                _verdict("End to end", values["end_to_end"], targets),
-                _verdict("Pipeline alone", values["pipeline_alone"], [PIPELINE_TARGET]),
-            ]
-        )
-    )
-    parts.append(_machine(values, facts))
-    parts += [f"WARNING: not an idle machine: {found}." for found in disturbances(facts)]
-    return "\n\n".join(parts)
+    usual = values["batch_size"] == TARGET_BATCH
+    train_targets = TRAIN_TARGETS if usual and values["model"] == TRAIN_MODEL else ()
+    verdicts = [
+        _verdict("End to end", values["end_to_end"], train_targets),
+        _verdict("Pipeline alone", values["pipeline_alone"], PIPELINE_TARGETS if usual else ()),
+    ]
+    warnings = [f"WARNING: not an idle machine: {found}." for found in disturbances(facts)]
+    parts += ["\n".join(verdicts), _machine(values, facts), "\n".join(warnings)]
+    return "\n\n".join(part for part in parts if part)
 
 
-def _label(key: str, values: Mapping[str, Any]) -> str:
+def _label(key: str, about_ours: str = "") -> str:
     """Return a loop's key in words."""
     if key == "ours":
-        return f"ours ({values['precision']}, channels_last)"
+        return f"ours ({about_ours})"
     if key.startswith("plain_"):
-        workers = key.removeprefix("plain_")
-        return f"plain, {workers} worker{'' if workers == '1' else 's'}"
+        return f"plain, {_count(int(key.removeprefix('plain_')), 'worker')}"
     return {"memory": "+ batches from memory", "channels_last": "+ channels_last"}[key]
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _numbers(rates: Sequence[float]) -> list[str]:
     """Return median, range and count as cells."""
-    digits = 1 if _median(rates) < 1000 else 0
+    digits = 1 if median(rates) < 1000 else 0
     low, high = (f"{f(rates):,.{digits}f}" for f in (min, max))
-    return [f"{_median(rates):,.{digits}f}", f"{low} to {high}", str(len(rates))]
+    return [f"{median(rates):,.{digits}f}", f"{low} to {high}", str(len(rates))]
 
 
 COLUMNS = ["images/s (median)", "lowest to highest", "blocks"]
@@ -112,14 +108,11 @@ COLUMNS = ["images/s (median)", "lowest to highest", "blocks"]
 def _table(title: str, what: str, values: Mapping[str, Any], stage: str) -> str:
     """Return our loop and the plain ones, with our lead over each."""
     blocks = {k: v for k, v in values[stage].items() if k == "ours" or k.startswith("plain")}
-    ours = _median(blocks["ours"])
+    about_ours = "in memory" if stage == "pipeline" else f"{values['precision']}, channels_last"
     rows = []
     for key, rates in blocks.items():
-        label = _label(key, values)
-        if stage == "pipeline":
-            label = label.replace(f"{values['precision']}, channels_last", "in memory")
-        lead = "" if key == "ours" else f"{ours / _median(rates):.2f}x"
-        rows.append([label, *_numbers(rates), lead])
+        lead = "" if key == "ours" else f"{median(blocks['ours']) / median(rates):.2f}x"
+        rows.append([_label(key, about_ours), *_numbers(rates), lead])
     return f"{title}\n{Table([what, *COLUMNS, 'ours is faster by'], rows, title)}"
 
 
@@ -128,15 +121,13 @@ def _ladder(values: Mapping[str, Any]) -> str:
     title = f"Step by step, {values['model']}"
     steps = [values["end_to_end"]["against"], "memory", "channels_last", "ours"]
     steps = [key for key in steps if key in values["train"]]
-    first = before = _median(values["train"][steps[0]])
+    first = before = median(values["train"][steps[0]])
     rows = []
     for key in steps:
         rates = values["train"][key]
-        label = _label(key, values)
-        if key == "ours":
-            last = "channels_last" if "channels_last" not in steps else values["precision"]
-            label = f"+ {last}: ours"
-        rate = _median(rates)
+        last = values["precision"] if "channels_last" in steps else "channels_last"
+        label = f"+ {last}: ours" if key == "ours" else _label(key)
+        rate = median(rates)
         rows.append([label, *_numbers(rates), f"{rate / before:.2f}x", f"{rate / first:.2f}x"])
         before = rate
     return f"{title}\n{Table(['loop', *COLUMNS, 'gain', 'together'], rows, title)}"
@@ -144,7 +135,7 @@ def _ladder(values: Mapping[str, Any]) -> str:
 
 def _verdict(what: str, found: Mapping[str, Any], targets: Sequence[float]) -> str:
     """Return a ratio with its range and, beside it, whether each target is met."""
-    against = _label(found["against"], {}).removeprefix("plain, ")
+    against = _label(found["against"]).removeprefix("plain, ")
     line = (
         f"{what}: {found['ratio']:.2f}x the plain one at its best ({against}); "
         f"{found['low']:.2f} to {found['high']:.2f} over the rounds."
@@ -153,7 +144,7 @@ def _verdict(what: str, found: Mapping[str, Any], targets: Sequence[float]) -> s
         f"{name} {target:g}x {'met' if found['ratio'] >= target else 'NOT met'}"
         for name, target in zip(("target", "stretch"), targets, strict=False)
     ]
-    return f"{line} On two idle cores: {', '.join(words)}." if words else line
+    return f"{line} For two idle cores: {', '.join(words)}." if words else line
 
 
 def _machine(values: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
@@ -169,7 +160,8 @@ def _machine(values: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     made_up = " (synthetic)" if values["synthetic"] else ""
     return "\n".join(
         [
-            f"{facts['device']}, {facts['cores']} cores, {facts['threads']} threads; "
+            f"{facts['device']}: {_count(facts['cores'], 'core')}, "
+            f"{_count(facts['threads'], 'thread')}; "
             f"Python {facts['python']}, {versions}",
             f"{values['images']:,} images{made_up}; commit {commit}"
             f"{' with changes' if facts['git_dirty'] else ''}; {facts['started_at']}, "
@@ -185,10 +177,5 @@ def save_result(result: Result, path: Path) -> None:
     Raises:
         UserError: The file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror}; choose another file with --json"
-        ) from None
+    content = json.dumps(result, indent=1) + "\n"
+    write_atomically(path, content.encode(), mend="choose another file with --json")

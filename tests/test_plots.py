@@ -87,21 +87,25 @@ def test_the_grid_grows_with_the_images():
     small, large = (plots.image_grid(images, columns=3, inches=i) for i in (1.0, 2.0))
     assert small.get_size_inches().tolist() == [3.0, 2.0]
     assert large.get_size_inches().tolist() == [6.0, 4.0]
+    titled = plots.image_grid(images, ["a", "b", "c", "", "", ""], columns=3, inches=1.0)
+    assert titled.get_size_inches().tolist() == pytest.approx([3.0, 2.2])  # one line of titles
 
 
 def test_histograms_show_the_share_of_pixels_of_each_channel():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (20, 3, 8, 8)).astype(np.float32)
-    pixels[:, 0] = 0  # red lies in the first bin alone
+    pixels[:, 0] = np.where(rng.random((20, 8, 8)) < 0.25, 255, 0)  # red has two levels
     figure = plots.channel_histograms({"bytes": pixels, "tenths": pixels / 10})
     assert [axes.get_title() for axes in figure.axes] == ["bytes", "tenths"]
     for axes, top in zip(figure.axes, (255, 25.5), strict=True):
         shares, ends, _ = zip(*(line.get_data() for line in axes.patches), strict=True)
         assert [s.sum() for s in shares] == pytest.approx([1, 1, 1])
-        assert shares[0][0] == 1
+        assert shares[0][[0, -1]] == pytest.approx([0.75, 0.25], abs=0.05)
         assert max(shares[1]) < 0.1
-        assert (ends[0][0], ends[0][-1]) == pytest.approx((0, top))
-    assert texts(figure.axes[-1]) == ["red", "green", "blue"]
+        # 64 bins of 4 levels, the first and last level in the middle of their places.
+        assert (ends[0][0], ends[0][-1]) == pytest.approx((-top / 510, top + top / 510))
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["red", "green", "blue"]
 
 
 def test_confusion_shows_percent_of_the_true_class():
@@ -231,3 +235,13 @@ def test_training_and_validation_share_an_axis_and_show_means(found, metric):
     assert res.get_title() == "res (1 seed)"
     # `resnet18` held nothing out: no validation line.
     assert len(res.lines) == (1 if metric == "loss" else 0)
+
+
+def test_with_many_recipes_no_two_look_alike_and_the_legend_stands_beside_the_points(found):
+    names = [f"r{i}" for i in range(12)]
+    figure = plots.accuracy_against(dict.fromkeys(names, found["plain"]), "parameters")
+    [axes] = figure.axes
+    looks = {(c.lines[0].get_color(), c.lines[0].get_marker()) for c in axes.containers}
+    assert len(looks) == 12
+    figure.draw_without_rendering()
+    assert axes.get_legend().get_window_extent().x0 >= axes.get_window_extent().x1

@@ -7,6 +7,7 @@ The format, file names and md5s are those of `torchvision.datasets.CIFAR10` and 
 import hashlib
 import os
 import pickle
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,8 @@ def read_official(
     """
     archive = official(_known(name))
     folder = root / archive.folder
-    mend = f"run `cifar-lessons data --data {root}`, or give the right folder with --data"
+    typed = shlex.quote(str(root))
+    mend = f"run `cifar-lessons data --data {typed}`, or give the right folder with --data"
     joined = hashlib.md5(usedforsecurity=False)
     batches: list[dict[str, Any]] = []
     for filename, md5 in archive.files:

@@ -53,7 +53,11 @@ def read_picture(path: Path) -> tuple[Tensor, str]:
                 colour = _to_rgb(upright)
     except FileNotFoundError:
         raise UserError(f"no file {path}: give the path of a PNG or JPEG") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:  # its head claims more pixels than Pillow will open
+        raise UserError(
+            f"{path} is far too large, and {MAX_SIDE} pixels a side is the most: shrink it first"
+        ) from None
+    except UnidentifiedImageError:
         raise UserError(f"{path} is no PNG or JPEG: convert it first") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path} cannot be read as an image ({error}): is it complete?") from None
@@ -72,11 +76,10 @@ def read_picture(path: Path) -> tuple[Tensor, str]:
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
     """Return an 8-bit RGB picture: 16 bits scaled down, transparency laid on white."""
-    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+    if picture.mode.startswith("I"):  # 16 bits of grey in a PNG, whatever they are read into
         # Pillow's own conversion cuts everything above 255 off.
         wide = np.asarray(picture, dtype=np.float32)
-        top = 65535.0 if wide.max() > 255 else 255.0
-        picture = Image.fromarray((wide / top * 255).clip(0, 255).astype(np.uint8))
+        picture = Image.fromarray((wide / 65535 * 255).clip(0, 255).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         clear = picture.convert("RGBA")
         white = Image.new("RGBA", clear.size, "white")

@@ -1,12 +1,10 @@
 """What a mirror's name means, and how the data set is taken from each kind of source.
 
-| mirror | what is taken from it |
-|---|---|
-| `https://…/cifar-10-python.tar.gz`, `file://…` or a path | the official archive |
-| `https://…/` (a slash at the end) | the archive of that name in it, else parquet files |
-| `https://huggingface.co/datasets/uoft-cs/cifar10` | the parquet files of the data set |
-| `https://…/train-00000-of-00001.parquet` | this file and the one of the other split |
-| a folder | the archive, `train*.parquet`, or `train/<class>/*.png` in it |
+- `https://…/cifar-10-python.tar.gz`, `file://…` or a path: the official archive;
+- `https://…/` (a slash at the end): the archive of that name in it, else parquet files;
+- `https://huggingface.co/datasets/uoft-cs/cifar10`: the parquet files of the data set;
+- `https://…/train-00000-of-00001.parquet`: this file and the one of the other split;
+- a folder: the archive, `train*.parquet`, or `train/<class>/*.png` in it.
 """
 
 import os

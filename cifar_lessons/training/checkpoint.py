@@ -8,7 +8,6 @@ anything is parsed, and `weights_only=True` keeps a file from running code.
 import contextlib
 import hashlib
 import io
-import pickle
 import signal
 import threading
 from collections.abc import Iterator
@@ -52,7 +51,7 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is damaged (its sha256 does not match); {mend}")
     try:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError):
+    except Exception:  # the sha256 is right, so someone made this file: anything can come
         raise UserError(f"{path} holds more than tensors and plain containers; {mend}") from None
     if not isinstance(state, dict):
         raise UserError(f"{path} holds a {type(state).__name__}, not the state of a run; {mend}")

@@ -193,7 +193,6 @@ def test_two_processes_at_once_make_one_download(official_server, server, root):
     server.plan({"hold": True}, {})
     first, second = start(official_server, root), start(official_server, root)
     with first, second:
-        waiting = None
         while not server.log:  # until one of them downloads, and cannot end
             server.go.wait(0.01)
             assert first.poll() is None, first.stderr.read()
@@ -202,8 +201,10 @@ def test_two_processes_at_once_make_one_download(official_server, server, root):
         waiting = [line for line in heard.values() if "another process" in line]
         assert waiting == ["another process is getting cifar10; waiting for it\n"]
         server.go.set()
-        outputs = [process.communicate(timeout=30)[0].strip() for process in (first, second)]
-    assert outputs == [str(root / "cifar-10-batches-py")] * 2
+        ended = {process: process.communicate(timeout=60) for process in (first, second)}
+    assert [out.strip() for out, _ in ended.values()] == [str(root / "cifar-10-batches-py")] * 2
+    waiter = next(process for process, line in heard.items() if "another process" in line)
+    assert ended[waiter][1] == ""  # it found the work done, and did nothing
     assert (first.returncode, second.returncode) == (0, 0)
     assert len(server.log) == 1
     assert faults(official_server, root) == []

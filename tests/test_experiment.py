@@ -1,0 +1,330 @@
+"""Mirrors cifar_lessons/experiment.py: whole runs, a second long, on made-up data."""
+
+import dataclasses
+import inspect
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cifar_lessons import experiment, runs
+from cifar_lessons.config import (
+    AugmentConfig,
+    DataConfig,
+    ModelConfig,
+    OptimConfig,
+    Recipe,
+    override,
+    to_dict,
+)
+from cifar_lessons.data.cifar import Cifar, synthetic
+from cifar_lessons.errors import UserError
+from cifar_lessons.evaluation.metrics import accuracy, negative_log_likelihood
+from cifar_lessons.evaluation.predict import predict
+from cifar_lessons.objectives.base import StepOutput
+from cifar_lessons.runtime import Runtime
+
+FP32 = Runtime(device=torch.device("cpu"), precision="fp32")
+RECIPE = Recipe(
+    name="tiny",
+    model=ModelConfig(
+        name="deep_cnn", options={"widths": [4, 4, 8, 8], "pools": 4, "batch_norm": True}
+    ),
+    data=DataConfig(augment=AugmentConfig(flip="random")),
+    optim=OptimConfig(peak_lr=0.05),
+    epochs=2,
+    batch_size=20,
+    ema_decay=0.5,
+)
+
+
+@pytest.fixture(scope="module")
+def data() -> Cifar:
+    """Passes for real data."""
+    made_up = synthetic(num_train=120, num_test=50, val_size=20)
+    return dataclasses.replace(made_up, digest="a digest", official_order=True)
+
+
+def run(data: Cifar, out: Path, recipe: Recipe = RECIPE, *, seed: int = 0, **kwargs) -> Path | None:
+    arguments = {"runtime": FP32, "command": "typed", "progress": False, **kwargs}
+    return experiment.run(recipe, seed=seed, out=out, data=data, **arguments)
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory) -> Path:
+    """One finished run, shared: don't change it."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("outputs") / "tiny" / "seed0"
+    assert run(data, out) == out
+    return out
+
+
+# --- what a run leaves behind -----------------------------------------------------------------
+
+
+def test_the_folder_holds_a_whole_run_and_no_more(finished):
+    assert sorted(p.name for p in finished.iterdir()) == [
+        *("history.csv", "run.json", "test_logits.npz", "val_logits.npz", "weights.safetensors")
+    ]
+
+
+def test_final_numbers_are_those_of_the_stored_logits(finished):
+    found = runs.read_run(finished)
+    assert found.final == {
+        f"{split}_{name}": metric(found.logits(split))
+        for split in ("test", "val")
+        for name, metric in (("accuracy", accuracy), ("loss", negative_log_likelihood))
+    }
+
+
+def test_stored_logits_are_those_of_the_stored_weights(finished, data):
+    found = runs.read_run(finished)
+    model = experiment.load_model(found, FP32)
+    for name, split in (("test", data.test), ("val", data.val)):
+        again = predict(model, split, RECIPE.data, runtime=FP32)
+        np.testing.assert_array_equal(found.logits(name).labels, split.labels.numpy())
+        np.testing.assert_array_equal(found.logits(name).logits, again.logits.astype(np.float16))
+
+
+def test_run_json_says_what_was_done(finished, data):
+    content = json.loads((finished / "run.json").read_text())
+    assert content["recipe"] == json.loads(json.dumps(to_dict(RECIPE)))
+    assert (content["schema"], content["kind"], content["seed"]) == (1, "train", 0)
+    assert content["parameters"] == sum(
+        p.numel()
+        for p in experiment.new_model(RECIPE, seed=0, num_classes=10, runtime=FP32).parameters()
+    )
+    facts = content["provenance"]
+    assert facts["command"] == "typed"
+    assert facts["data_digest"] == "a digest"
+    assert facts["precision"] == "fp32"
+    assert facts["threads"] == 1
+    assert facts["train_seconds"] > 0
+    assert facts["git_commits"] == [facts["git_commit"] + "+dirty" * facts["git_dirty"]]
+    assert content["official_order"] is True
+
+
+def test_history_has_a_row_an_epoch(finished):
+    history = runs.read_run(finished).history
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert {"lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"} <= set(history[0])
+
+
+def test_without_a_validation_split_none_is_stored(data, tmp_path):
+    whole = dataclasses.replace(data, val=data.val[:0])
+    out = run(whole, tmp_path / "run", override(RECIPE, "epochs=1"))
+    assert out is not None
+    assert not (out / "val_logits.npz").exists()
+    assert set(runs.read_run(out).final) == {"test_accuracy", "test_loss"}
+
+
+# --- again ------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_is_not_run_again(finished, data, capsys):
+    before = {p.name: p.stat().st_mtime_ns for p in finished.iterdir()}
+    assert run(data, finished, progress=True) == finished
+    assert capsys.readouterr().out == f"already finished: {finished}\n"
+    assert {p.name: p.stat().st_mtime_ns for p in finished.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("assignment", "seed", "said"),
+    [
+        ("optim.peak_lr=0.1", 0, "optim.peak_lr: recorded 0.05, now 0.1"),
+        ("model.options.pools=3", 0, "model.options.pools: recorded 4, now 3"),
+        ("epochs=2", 1, "seed: recorded 0, now 1"),
+    ],
+)
+def test_a_finished_run_with_other_settings_is_kept(finished, data, assignment, seed, said):
+    before = (finished / "run.json").read_bytes()
+    with pytest.raises(UserError) as error:
+        run(data, finished, override(RECIPE, assignment), seed=seed)
+    assert str(error.value) == (
+        f"{finished} holds a finished run with other settings ({said}); delete it, or choose "
+        "another folder with --out"
+    )
+    assert (finished / "run.json").read_bytes() == before
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(finished, data, tmp_path):
+    again, other = (run(data, tmp_path / str(seed), seed=seed) for seed in (0, 1))
+    assert again is not None
+    assert other is not None
+    for name in ("weights.safetensors", "test_logits.npz"):
+        assert (again / name).read_bytes() == (finished / name).read_bytes()
+        assert (other / name).read_bytes() != (finished / name).read_bytes()
+
+
+def test_first_weights_depend_on_the_seed_alone():
+    weights = []
+    for global_seed, seed in ((1, 0), (2, 0), (1, 1)):
+        torch.manual_seed(global_seed)
+        model = experiment.new_model(RECIPE, seed=seed, num_classes=10, runtime=FP32)
+        weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_stopped_run_is_unfinished_until_the_same_call_ends_it(finished, data, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(data, out, deadline=time.monotonic() - 1, progress=True) is None
+    assert (
+        "stopped by the deadline and saved: the same command continues" in capsys.readouterr().out
+    )
+    assert [p.name for p in out.iterdir()] == ["checkpoint.pt"]
+    assert run(data, out) == out
+    assert (out / "weights.safetensors").read_bytes() == (
+        finished / "weights.safetensors"
+    ).read_bytes()
+    assert not (out / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("assignment", "seed", "runtime", "said"),
+    [
+        ("optim.peak_lr=0.1", 0, FP32, "optim.peak_lr: saved 0.05, now 0.1"),
+        ("data.augment.flip=none", 0, FP32, "data.augment.flip: saved 'random', now 'none'"),
+        ("epochs=2", 1, FP32, "seed: saved 0, now 1"),
+        ("revision=2", 0, FP32, "revision: saved 1, now 2"),
+        (
+            "epochs=2",
+            0,
+            dataclasses.replace(FP32, precision="bf16"),
+            "precision: saved 'fp32', now 'bf16'",
+        ),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(data, tmp_path, assignment, seed, runtime, said):
+    out = tmp_path / "run"
+    run(data, out, deadline=time.monotonic() - 1)
+    with pytest.raises(UserError) as error:
+        run(data, out, override(RECIPE, assignment), seed=seed, runtime=runtime)
+    assert said in str(error.value)
+    assert "choose another folder with --out" in str(error.value)
+
+
+def test_a_checkpoint_made_on_other_data_is_refused(data, tmp_path):
+    out = tmp_path / "run"
+    run(data, out, deadline=time.monotonic() - 1)
+    with pytest.raises(UserError, match=r"data: saved 'a digest', now 'another'"):
+        run(dataclasses.replace(data, digest="another"), out)
+
+
+def test_an_option_that_is_no_longer_set_is_another_run(data, tmp_path):
+    """Dropping it leaves weights of the same shapes, which would load without a word."""
+    out = tmp_path / "run"
+    recipe = dataclasses.replace(RECIPE, model=ModelConfig(name="resnet18", options={"width": 4}))
+    without = override(recipe, "model.options.skip=false")
+    run(data, out, without, deadline=time.monotonic() - 1)
+    with pytest.raises(UserError, match=r"model.options.skip: saved False, now not set"):
+        run(data, out, recipe)
+
+
+def test_what_moves_no_weight_may_change_between_two_sittings(data, tmp_path):
+    out = tmp_path / "run"
+    run(data, out, deadline=time.monotonic() - 1)
+    assert run(data, out, dataclasses.replace(RECIPE, about="better said", seeds=9)) == out
+
+
+def test_what_a_process_left_that_was_killed_at_the_very_end_is_cleared(finished, data, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    for path in finished.iterdir():
+        (out / path.name).write_bytes(path.read_bytes())
+    (out / "checkpoint.pt").write_bytes(b"of no use any more")
+    assert run(data, out) == out
+    assert not (out / "checkpoint.pt").exists()
+
+
+# --- the test split ---------------------------------------------------------------------------
+
+
+def test_training_never_sees_the_test_split(data, monkeypatch):
+    """`train` gets the whole set for its validation split: it must not touch the third."""
+
+    class Untouchable:
+        def __getattr__(self, name):
+            raise AssertionError(f"the test split was asked for its {name}")
+
+        __len__ = __getitem__ = __getattr__
+
+    hidden = dataclasses.replace(data, test=Untouchable())
+    result = experiment.train(RECIPE, hidden, seed=0, runtime=FP32, progress=False)
+    assert result.finished
+    assert "checkpoint" in inspect.signature(experiment.train).parameters
+
+
+# --- what goes wrong --------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_any_work(data, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError) as error:
+        run(data, tmp_path / "file" / "run", override(RECIPE, "epochs=10000"))
+    assert str(error.value).startswith(f"cannot write {tmp_path / 'file' / 'run'}: ")
+    assert str(error.value).endswith("choose another folder with --out")
+
+
+def test_a_network_that_diverges_in_its_last_step_is_told(data, tmp_path, monkeypatch):
+    """Its loss was still a number; the first to meet the NaN is the validation."""
+
+    def finite_loss_with_a_nan_gradient(**_):
+        def objective(model, batch):
+            loss = model(batch.images).float().mean()
+            poison = (0 * next(model.parameters()).sum()).sqrt()  # 0, with gradient 0 / 0
+            return StepOutput(loss + poison, {"loss": loss.detach()})
+
+        return objective
+
+    monkeypatch.setattr(experiment, "SupervisedObjective", finite_loss_with_a_nan_gradient)
+    one_step = override(override(RECIPE, "batch_size=100"), "epochs=1")
+    with pytest.raises(FloatingPointError, match="gives NaN or infinity for 20 of 20 images"):
+        run(data, tmp_path / "run", dataclasses.replace(one_step, ema_decay=None))
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_large_logits_keep_their_probabilities_in_half_precision():
+    logits = np.array([[1e5, 1e5 - 1, 0.0], [3.25, -2.5, 1e-3], [-1e5, -2e5, -1e5 - 2]], np.float32)
+    half = experiment._half(logits)
+    assert half.dtype == np.float16
+    assert np.isfinite(half).all()
+    np.testing.assert_array_equal(half[1], logits[1].astype(np.float16))
+    np.testing.assert_array_equal(half[0], np.array([0.0, -1.0, -65504.0], np.float16))
+    np.testing.assert_array_equal(half[2], np.array([0.0, -65504.0, -2.0], np.float16))
+
+
+# --- loading a run's network ------------------------------------------------------------------
+
+
+def copy_of(finished: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for path in finished.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_a_run_without_weights_says_how_to_get_them(finished, tmp_path):
+    out = copy_of(finished, tmp_path / "seed0")
+    (out / "weights.safetensors").unlink()
+    with pytest.raises(UserError, match=r"keeps no weights; `cifar-lessons train tiny --seed 0`"):
+        experiment.load_model(runs.read_run(out), FP32)
+
+
+def test_damaged_weights_are_told(finished, tmp_path):
+    out = copy_of(finished, tmp_path / "seed0")
+    weights = out / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    with pytest.raises(UserError, match=r"weights.safetensors is damaged \("):
+        experiment.load_model(runs.read_run(out), FP32)
+
+
+def test_weights_other_than_the_recorded_ones_are_refused(finished, tmp_path):
+    found = dataclasses.replace(
+        runs.read_run(copy_of(finished, tmp_path / "seed0")), weights={"sha256": "0" * 64}
+    )
+    with pytest.raises(UserError, match=r"is not the file that was recorded \(its sha256 differs"):
+        experiment.load_model(found, FP32)

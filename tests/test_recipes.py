@@ -1,0 +1,119 @@
+"""Mirrors cifar_lessons/recipes.py: every recipe is whole, and differs from its base as it says."""
+
+import inspect
+
+import pytest
+
+from cifar_lessons import recipes
+from cifar_lessons.config import NOT_COMPARED, Recipe, differences, from_dict, to_dict
+from cifar_lessons.errors import UserError
+from cifar_lessons.models import build_model
+from cifar_lessons.recipes import RECIPES
+
+every_recipe = pytest.mark.parametrize("name", list(RECIPES))
+
+
+@every_recipe
+def test_it_is_found_under_its_own_name(name):
+    assert recipes.get(name) == RECIPES[name]()
+    assert recipes.get(name).name == name
+
+
+@every_recipe
+def test_its_network_can_be_built(name):
+    model = recipes.get(name).model
+    assert build_model(model.name, **model.options).num_classes == 10
+
+
+@every_recipe
+def test_it_survives_the_way_through_a_dict(name):
+    assert from_dict(Recipe, to_dict(recipes.get(name))) == recipes.get(name)
+
+
+@every_recipe
+def test_it_says_what_it_is_and_what_to_expect(name):
+    recipe = recipes.get(name)
+    assert 0 < len(recipe.about) <= 70
+    assert (inspect.getdoc(RECIPES[name]) or "").splitlines()[0].endswith(".")
+    if recipe.expects:
+        assert 0.1 < recipe.expects.low < recipe.expects.high < 1
+        assert recipe.expects.minutes > 0
+
+
+def test_no_two_are_the_same_experiment():
+    compared = [
+        {k: v for k, v in to_dict(make()).items() if k not in (*NOT_COMPARED, "name")}
+        for make in RECIPES.values()
+    ]
+    assert all(compared.count(one) == 1 for one in compared)
+
+
+def test_an_unknown_name_is_told_with_the_nearest():
+    with pytest.raises(UserError) as error:
+        recipes.get("resnet81")
+    assert "no recipe 'resnet81': did you mean 'resnet" in str(error.value)
+    assert "`cifar-lessons list`" in str(error.value)
+
+
+# --- the difference is the experiment ---------------------------------------------------------
+
+ARMS = {
+    # C03: augmentation alone
+    ("simple_cnn", "simple_cnn_flip"): {"data.augment.flip: recorded 'none', now 'random'"},
+    ("simple_cnn", "simple_cnn_flip_crop"): {
+        "data.augment.crop_padding: recorded 0, now 4",
+        "data.augment.flip: recorded 'none', now 'random'",
+    },
+    # C02: the constants alone
+    ("simple_cnn", "simple_cnn_truncated_std"): {
+        "data.std: recorded [0.247, 0.2435, 0.2616], now [0.247, 0.243, 0.261]"
+    },
+    ("simple_cnn", "simple_cnn_wrong_std"): {
+        "data.std: recorded [0.247, 0.2435, 0.2616], now [0.2023, 0.1994, 0.201]"
+    },
+    # C06: widths and pools alone, but for the one that says what it adds
+    ("deep_cnn", "deep_cnn_narrow"): {
+        "model.options.widths: recorded [32, 64, 128, 256], now [32, 32, 64, 64]"
+    },
+    ("deep_cnn", "deep_cnn_pool4"): {"model.options.pools: recorded 2, now 4"},
+    ("deep_cnn", "deep_cnn_bn"): {
+        "data.augment.crop_padding: recorded 0, now 4",
+        "data.augment.flip: recorded 'none', now 'random'",
+        "model.options.batch_norm: recorded not set, now True",
+        "model.options.pools: recorded 2, now 3",
+    },
+    # C08: one thing taken away; without batch norm the rate must fall too
+    ("resnet18_w16", "resnet18_w16_no_skip"): {"model.options.skip: recorded not set, now False"},
+    ("resnet18_w16", "resnet18_w16_no_bn"): {
+        "model.options.norm: recorded not set, now False",
+        "optim.peak_lr: recorded 0.1, now 0.01",
+    },
+    ("resnet18_w16", "resnet18_w16_no_augment"): {
+        "data.augment.crop_padding: recorded 4, now 0",
+        "data.augment.flip: recorded 'random', now 'none'",
+    },
+    ("resnet18_w16", "resnet18_w16_constant"): {
+        "optim.schedule.name: recorded 'one_cycle', now 'constant'"
+    },
+    ("resnet18_w16", "resnet18_w32"): {"model.options.width: recorded 16, now 32"},
+    # C09: the depth alone
+    ("resnet18_w16", "resnet34_w16"): {"model.name: recorded 'resnet18', now 'resnet34'"},
+    ("resnet18_w16", "resnet50_w16"): {"model.name: recorded 'resnet18', now 'resnet50'"},
+}
+
+
+@pytest.mark.parametrize(("base", "arm"), ARMS, ids=lambda name: name)
+def test_an_arm_differs_from_its_base_as_it_says(base, arm):
+    found = differences(to_dict(recipes.get(base)), recipes.get(arm))
+    assert {line for line in found if not line.startswith("name: ")} == ARMS[base, arm]
+
+
+def test_every_recipe_is_a_base_or_an_arm():
+    """A new recipe says above what it changes, or here that it stands alone."""
+    alone = {"resnet18"}  # the headline: all 50,000 images, fewer epochs, full width
+    assert {name for pair in ARMS for name in pair} | alone == set(RECIPES)
+
+
+def test_a_comparison_has_a_validation_split_and_the_headline_has_none():
+    without = {name for name, make in RECIPES.items() if make().data.val_size == 0}
+    assert without == {"resnet18"}

@@ -1,0 +1,90 @@
+"""Mirrors cifar_lessons/training/optim.py: which weights decay, and the arithmetic of each kind."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from cifar_lessons.config import OptimConfig
+from cifar_lessons.models import MODELS, build_model
+from cifar_lessons.training.optim import build_optimizer, set_lr
+
+RATES = (0.1, 0.2, 0.05, 0.1)  # a rate that moves, as under a schedule
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_weights_of_convolutions_and_linear_layers_decay_and_nothing_else(name):
+    model = build_model(name)
+    decays = {
+        id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)
+    }
+    groups = build_optimizer(model, OptimConfig(weight_decay=0.01)).param_groups
+    found = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert found == {id(p): 0.01 if id(p) in decays else 0.0 for p in model.parameters()}
+
+
+def test_frozen_weights_are_left_out():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    model[0].requires_grad_(False)
+    groups = build_optimizer(model, OptimConfig()).param_groups
+    assert [p.shape for group in groups for p in group["params"]] == [(2, 3), (2,)]
+
+
+def test_the_rate_is_set_in_every_group():
+    optimizer = build_optimizer(nn.Linear(3, 2), OptimConfig())
+    set_lr(optimizer, 0.25)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
+
+
+class ByHand:
+    """One number's way through an optimizer, as its paper writes it."""
+
+    def __init__(self, config: OptimConfig, weight: float, *, decays: bool) -> None:
+        self.config, self.weight = config, weight
+        self.decay = config.weight_decay if decays else 0.0
+        self.first = self.second = 0.0
+        self.steps = 0
+
+    def step(self, gradient: float, lr: float) -> None:
+        c, self.steps = self.config, self.steps + 1
+        if c.name == "adamw":
+            self.weight -= lr * self.decay * self.weight
+        else:
+            gradient += self.decay * self.weight
+        if c.name == "sgd":
+            self.first = c.momentum * self.first + gradient
+            move = gradient + c.momentum * self.first if c.nesterov else self.first
+            self.weight -= lr * move
+            return
+        self.first = 0.9 * self.first + 0.1 * gradient
+        self.second = 0.999 * self.second + 0.001 * gradient**2
+        mean, spread = self.first / (1 - 0.9**self.steps), self.second / (1 - 0.999**self.steps)
+        self.weight -= lr * mean / (math.sqrt(spread) + 1e-8)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        OptimConfig(name="sgd", momentum=0.9, nesterov=True, weight_decay=0.1),
+        OptimConfig(name="sgd", momentum=0.9, nesterov=False, weight_decay=0.1),
+        OptimConfig(name="sgd", momentum=0.0, nesterov=True, weight_decay=0.0),
+        OptimConfig(name="adam", weight_decay=0.1),
+        OptimConfig(name="adamw", weight_decay=0.1),
+    ],
+    ids=["nesterov", "momentum", "plain sgd", "adam", "adamw"],
+)
+def test_matches_the_arithmetic_by_hand(config):
+    layer = nn.Linear(1, 1)
+    weight, bias = (ByHand(config, p.item(), decays=p.ndim > 1) for p in layer.parameters())
+    optimizer = build_optimizer(layer, config)
+    for lr in RATES:
+        set_lr(optimizer, lr)
+        optimizer.zero_grad()
+        ((layer(torch.tensor([[2.0]])) - 3) ** 2).sum().backward()
+        gradients = [p.grad.item() for p in layer.parameters()]
+        optimizer.step()
+        for mine, gradient in zip((weight, bias), gradients, strict=True):
+            mine.step(gradient, lr)
+    found = [layer.weight.item(), layer.bias.item()]
+    assert found == pytest.approx([weight.weight, bias.weight], rel=1e-5)
