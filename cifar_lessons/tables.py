@@ -67,7 +67,7 @@ class Table:
         caption = html.escape(self.caption)
         label = caption.partition(". ")[0]
         return (
-            f'<div style="overflow-x:auto" tabindex="0" role="region" aria-label="{label}">\n'
+            f'<div style="overflow-x:auto" tabindex="0" role="group" aria-label="{label}">\n'
             f'<table class="table">\n<caption>{caption}</caption>\n'
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n</div>"
         )
@@ -96,4 +96,5 @@ class Markdown(str):
     """Text that a notebook shows as Markdown, and a terminal as it stands."""
 
     def _repr_markdown_(self) -> str:
-        return str(self)
+        # Where the Markdown is empty, pages show the text instead, which is two quotation marks.
+        return str(self) or "<!-- nothing to say -->"

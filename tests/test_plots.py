@@ -62,6 +62,14 @@ def test_compare_shows_each_seed_the_mean_and_the_interval(found):
     assert low > high  # the first recipe stands on top
 
 
+def test_compare_has_no_two_ticks_of_one_name(recorded):
+    recorded("simple_cnn", 0.75, seeds=range(5))  # a narrow range: 74.5 is not 74
+    figure = plots.compare(plots.available(["simple_cnn"]))
+    figure.canvas.draw()
+    names = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert len(names) == len(set(names)) > 2
+
+
 @pytest.mark.parametrize(("x", "cost"), [("parameters", 2_000_000), ("minutes", (2 + 3 + 4) / 3)])
 def test_accuracy_against_cost(found, x, cost):
     [axes] = plots.accuracy_against(found, x).axes

@@ -49,3 +49,16 @@ def test_a_row_of_another_length_is_refused():
 def test_markdown_is_text_that_notebooks_render():
     text = Markdown("**yes**")
     assert text == text._repr_markdown_() == "**yes**"
+
+
+def test_empty_markdown_shows_nothing_and_not_two_quotation_marks():
+    from IPython.core.formatters import DisplayFormatter
+
+    data, _ = DisplayFormatter().format(Markdown(""))
+    assert data["text/markdown"] == "<!-- nothing to say -->"
+
+
+def test_tables_are_no_landmarks_so_that_two_may_have_one_name(table):
+    # A page may show the same kind of table twice, and landmarks must have names of their own.
+    assert 'role="region"' not in table._repr_html_()
+    assert 'tabindex="0" role="group" aria-label=' in table._repr_html_()
