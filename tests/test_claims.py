@@ -114,7 +114,8 @@ def test_the_whole_ledger_with_runs(recorded):
         recorded(name, 0.74, seeds=range(3))
     for name in ("resnet18", "resnet34_w16", "resnet50_w16"):
         recorded(name, 0.94)
-    runs.record_study("parameter_counts", {"blocks": {"resnet50": ["Bottleneck"]}}, provenance={})
+    counts = {"blocks": {"resnet50": ["Bottleneck"]}}
+    runs.record_study("parameter_counts", counts, provenance={"git_dirty": False})
     rows = {row.claim.id: row for row in claims.rows()}
     verdicts = {name: rows[name].finding.verdict for name in sorted(JUDGES)}
     assert verdicts == {

@@ -282,7 +282,7 @@ def test_a_clean_run_is_recorded(folders, recipe):
         (
             {"facts": {"official_order": False}},
             UserError,
-            "in another order than the official one; `cifar-lessons data` fetches the official",
+            "in another order than the official one; `cifar-lessons data --official-order`",
         ),
         (
             {"recipe": "optim.peak_lr=0.002"},
