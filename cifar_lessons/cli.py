@@ -396,8 +396,15 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 def _typed() -> str:
-    """Return the command line as it was typed."""
-    return shlex.join(["cifar-lessons", *sys.argv[1:]])
+    """Return the command line as it was typed, without folders: they are this machine's alone."""
+    kept: list[str] = []
+    skip = False
+    for word in sys.argv[1:]:
+        option = word.partition("=")[0]
+        if not skip and option not in ("--out", "--data"):
+            kept.append(word)
+        skip = not skip and option in ("--out", "--data") and "=" not in word
+    return shlex.join(["cifar-lessons", *kept])
 
 
 def _deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
