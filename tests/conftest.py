@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -180,3 +181,21 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
             )
 
     return record
+
+
+@pytest.fixture
+def without_torch() -> Callable[[str], None]:
+    """Return a function that runs code in a process where torch can't be imported."""
+    block = """
+import sys
+class Block:
+    def find_spec(self, name, *rest):
+        if name.partition(".")[0] in ("torch", "torchvision"):
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Block())
+"""
+
+    def run(code: str) -> None:
+        subprocess.run([sys.executable, "-c", block + code], check=True, timeout=120)
+
+    return run

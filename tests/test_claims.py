@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -226,20 +225,10 @@ def test_an_unknown_claim_and_a_missing_file_are_named(nothing, tmp_path):
         claims.load_claims(tmp_path / "nowhere.toml")
 
 
-NO_TORCH = """
-import sys
-class Block:
-    def find_spec(self, name, *rest):
-        if name.partition(".")[0] in ("torch", "torchvision"):
-            raise ImportError(f"{name} is blocked")
-sys.meta_path.insert(0, Block())
-"""
-
-
-def test_the_ledger_works_where_there_is_no_torch():
-    code = NO_TORCH + (
+def test_the_ledger_works_where_there_is_no_torch(without_torch):
+    code = (
         "from cifar_lessons import claims, plots, reports, studies\n"
         "assert claims.format_rows(claims.rows())\n"
         "assert claims.table()._repr_html_()\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    without_torch(code)

@@ -1,8 +1,6 @@
 """Mirrors cifar_lessons/plots.py."""
 
 import io
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -184,19 +182,9 @@ def test_wrong_arguments_name_the_value_and_the_mend(call, message):
         call()
 
 
-NO_TORCH = """
-import sys
-class Block:
-    def find_spec(self, name, *rest):
-        if name.partition(".")[0] in ("torch", "torchvision"):
-            raise ImportError(f"{name} is blocked")
-sys.meta_path.insert(0, Block())
-"""
-
-
-def test_figures_draw_where_there_is_no_torch():
+def test_figures_draw_where_there_is_no_torch(without_torch):
     draw = "from cifar_lessons import plots\nassert plots.compare({})._repr_png_()\n"
-    subprocess.run([sys.executable, "-c", NO_TORCH + draw], check=True, timeout=120)
+    without_torch(draw)
 
 
 def test_by_layer_draws_a_line_for_each_label_over_layers_counted_from_one():

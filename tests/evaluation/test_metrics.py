@@ -1,8 +1,6 @@
 """Mirrors cifar_lessons/evaluation/metrics.py."""
 
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -265,22 +263,12 @@ def test_wrong_comparisons_name_the_value_and_the_mend(call, message):
         call()
 
 
-NO_TORCH = """
-import sys
-class Block:
-    def find_spec(self, name, *rest):
-        if name.partition(".")[0] in ("torch", "torchvision"):
-            raise ImportError(f"{name} is blocked")
-sys.meta_path.insert(0, Block())
-"""
-
-
-def test_metrics_work_where_there_is_no_torch():
-    code = NO_TORCH + (
+def test_metrics_work_where_there_is_no_torch(without_torch):
+    code = (
         "import numpy as np\n"
         "from cifar_lessons.evaluation import metrics as m\n"
         "p = m.Predictions(np.eye(4, dtype='float32'), np.arange(4))\n"
         "assert m.accuracy(p) == m.mean_interval([p, p]).mean == 1.0\n"
         "assert 'sklearn' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    without_torch(code)
