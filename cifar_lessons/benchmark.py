@@ -34,11 +34,11 @@ from cifar_lessons.plain_loop import (
 )
 from cifar_lessons.recipes import FLIP_CROP
 from cifar_lessons.runtime import Runtime, detect, device_name, num_cores, stream_seed
-from cifar_lessons.throughput import Result, compare, format_result, save_result
+from cifar_lessons.throughput import Result, compare, format_result
 from cifar_lessons.training.optim import build_optimizer, set_lr
 from cifar_lessons.training.step import train_step
 
-__all__ = ["bench_train", "format_result", "save_result"]
+__all__ = ["bench_train", "format_result"]
 
 RATE = 0.001  # the tutorial's; so small that no loop diverges, and it moves no time
 PIPELINE_SHARE = 0.15  # of the time: batches alone come much faster than training steps

@@ -4,13 +4,10 @@ A measurement is a list of rates in images/s, one for each block of steps. Loops
 block i of each was measured within the same minute. This module imports no torch.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from cifar_lessons.atomic import write_atomically
 from cifar_lessons.tables import Table
 
 Blocks = Mapping[str, Sequence[float]]  # images/s by loop: `ours`, `plain_0` (workers), …
@@ -169,13 +166,3 @@ def _machine(values: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
             f"load average {loads[0]} before, {loads[1]} after{busy}",
         ]
     )
-
-
-def save_result(result: Result, path: Path) -> None:
-    """Write a result as JSON.
-
-    Raises:
-        UserError: The file cannot be written.
-    """
-    content = json.dumps(result, indent=1) + "\n"
-    write_atomically(path, content.encode(), mend="choose another file with --json")

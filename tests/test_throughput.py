@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-from cifar_lessons.errors import UserError
-from cifar_lessons.throughput import compare, disturbances, format_result, save_result
+from cifar_lessons.throughput import compare, disturbances, format_result
 
 TRAIN = {
     "ours": [100.0, 90.0, 110.0],
@@ -141,12 +140,5 @@ def test_where_the_system_does_not_tell_nothing_is_judged(result):
     assert "load average unknown before, unknown after\n" in format_result(result) + "\n"
 
 
-def test_a_saved_result_reads_back_and_formats_the_same(result, tmp_path):
-    path = tmp_path / "new" / "bench.json"
-    save_result(result, path)
-    assert format_result(json.loads(path.read_text())) == format_result(result)
-
-
-def test_a_file_that_cannot_be_written_is_one_line(result, tmp_path):
-    with pytest.raises(UserError, match=r"cannot write .*: .*; choose another file with --json"):
-        save_result(result, tmp_path)
+def test_a_result_survives_json_and_formats_the_same(result):
+    assert format_result(json.loads(json.dumps(result))) == format_result(result)
