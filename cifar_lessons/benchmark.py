@@ -80,7 +80,7 @@ def bench_train(
     """
     if not 0 < seconds <= 86_400:
         raise UserError(f"--seconds must be in (0, 86400], got {seconds:g}; try --seconds 270")
-    before = _load_average()  # now: later it holds our own work
+    before = load_average()  # now: later it holds our own work
     runtime = detect(device=device)
     recipe = Recipe(
         name="bench_train",
@@ -113,7 +113,7 @@ def bench_train(
     say("input pipelines alone")
     pipeline = take_turns(field.pipelines(), seconds=share, say=say)
     spent = time.perf_counter() - start
-    facts |= {"load_average": before, "load_average_after": _load_average()}
+    facts |= {"load_average": before, "load_average_after": load_average()}
     facts["cores_busy_elsewhere"] = (
         None
         if elsewhere is None
@@ -135,7 +135,7 @@ def bench_train(
     return {"values": values, "provenance": facts}
 
 
-def _load_average() -> list[float]:
+def load_average() -> list[float]:
     """Return the mean number of busy threads over 1, 5 and 15 minutes; empty where unknown."""
     return [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
 

@@ -68,9 +68,16 @@ class DataConfig:
     augment: AugmentConfig = AugmentConfig()
     mean: tuple[float, float, float] = CIFAR10_MEAN  # of pixels in [0, 1]
     std: tuple[float, float, float] = CIFAR10_STD
+    # Smaller images first: (share of all steps, side in pixels) of each stage in turn; the rest of
+    # the run sees 32 pixels.
+    sizes: tuple[tuple[float, int], ...] = ()
 
     def __post_init__(self) -> None:
         """Check ranges."""
+        in_range = all(share > 0 and 10 <= side <= 32 for share, side in self.sizes)
+        in_range = in_range and sum(share for share, _ in self.sizes) <= 1
+        must = "pairs of a share > 0 and a side in [10, 32], the shares at most 1 together"
+        _check(in_range, "data.sizes", self.sizes, must, "[[0.35, 20], [0.3, 26]]")
         _check(
             0 <= self.val_size <= 40_000, "data.val_size", self.val_size, "in [0, 40000]", "5000"
         )
@@ -102,7 +109,7 @@ class Supervised:
 class ScheduleConfig:
     """How the learning rate moves, as a factor of `peak_lr`."""
 
-    name: Literal["constant", "step", "cosine", "one_cycle", "plateau"] = "one_cycle"
+    name: Literal["constant", "step", "linear", "cosine", "one_cycle", "plateau"] = "one_cycle"
     warmup_epochs: float = 0.0  # linear from 0; one_cycle uses warmup_share instead
     warmup_share: float = 0.25  # one_cycle: share of all steps spent rising
     milestones: tuple[float, ...] = (0.5, 0.75)  # step: shares of all epochs
@@ -132,16 +139,38 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MuonConfig:
+    """What Muon leaves to SGD with Nesterov momentum: biases and the head."""
+
+    bias_lr: float = 0.1  # peak rate of biases, those of batch norm among them
+    head_lr: float = 0.02  # peak rate of the head's weights
+    momentum: float = 0.85  # of SGD; Muon's own is optim.momentum
+    stem_share: float = 1.0  # share of all steps over which the stem's bias learns; then it rests
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        where = "optim.muon."
+        for name in ("bias_lr", "head_lr"):
+            value = getattr(self, name)
+            _check(0 < value <= 10_000, where + name, value, "in (0, 10000]", "0.1")
+        _check(0 <= self.momentum < 1, where + "momentum", self.momentum, "in [0, 1)", "0.85")
+        _check(0 < self.stem_share <= 1, where + "stem_share", self.stem_share, "in (0, 1]", "0.4")
+
+
+@dataclass(frozen=True, kw_only=True)
 class OptimConfig:
     """How weights follow the gradient."""
 
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    name: Literal["sgd", "adam", "adamw", "muon"] = "sgd"
     peak_lr: float = 0.1  # the largest learning rate that the schedule reaches
-    momentum: float = 0.9  # sgd only
+    momentum: float = 0.9  # sgd and muon
     nesterov: bool = True  # sgd only
-    weight_decay: float = 5e-4  # on weights of convolutions and linear layers; not on BN or biases
+    # On weights of convolutions and linear layers; not on BN or biases. muon keeps the norm of
+    # filters fixed instead; there it is the share that a step at its peak rate takes off the rest.
+    weight_decay: float = 5e-4
     clip_norm: float | None = None  # largest gradient norm; None is off
     schedule: ScheduleConfig = ScheduleConfig()
+    muon: MuonConfig = MuonConfig()  # muon only
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -157,6 +186,18 @@ class OptimConfig:
             "> 0 or null",
             "1.0",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewsConfig:
+    """Test-time augmentation: several views of a test image, whose logits are averaged."""
+
+    name: Literal["flip", "flip_shift"] = "flip_shift"  # a key of evaluation.tta.VIEWS
+    hardest: float = 1.0  # share of the images that get them: those that one look leaves unsure
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _check(0 < self.hardest <= 1, "views.hardest", self.hardest, "in (0, 1]", "0.25")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +221,11 @@ class Recipe:
     optim: OptimConfig = OptimConfig()
     epochs: int = 12
     batch_size: int = 128
+    # Images that go through the network at once, at 32 pixels (more of smaller ones); gradients
+    # add up to those of the batch. None sends the whole batch.
+    micro_batch: int | None = None
     ema_decay: float | None = None  # per step; None evaluates the last weights
+    views: ViewsConfig | None = None  # of a test image, averaged; None looks at it once
     revision: int = 1  # bumped by hand when code, not a field, changes what the recipe yields
     # From here on: what is planned and expected. It moves no weight and is not compared.
     seeds: int = 3  # seeds 0 … seeds-1 are run, and all of them are recorded
@@ -195,6 +240,13 @@ class Recipe:
         _check(1 <= self.epochs <= 10_000, "epochs", self.epochs, "in [1, 10000]", "12")
         _check(
             1 <= self.batch_size <= 50_000, "batch_size", self.batch_size, "in [1, 50000]", "128"
+        )
+        _check(
+            self.micro_batch is None or 1 <= self.micro_batch <= self.batch_size,
+            "micro_batch",
+            self.micro_batch,
+            f"in [1, {self.batch_size}], the batch size, or null",
+            "null",
         )
         _check(
             self.ema_decay is None or 0 < self.ema_decay < 1,

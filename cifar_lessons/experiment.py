@@ -17,11 +17,12 @@ from cifar_lessons import runs
 from cifar_lessons.atomic import require_writable, write_atomically
 from cifar_lessons.config import NOT_COMPARED, Recipe, differences, from_dict, to_dict
 from cifar_lessons.data.cifar import Cifar, load
-from cifar_lessons.data.loader import TrainLoader
+from cifar_lessons.data.loader import TrainLoader, normalise
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log_likelihood
 from cifar_lessons.evaluation.predict import predict
-from cifar_lessons.models import build_model
+from cifar_lessons.evaluation.tta import predict_views
+from cifar_lessons.models import Classifier, build_model
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.runtime import Runtime, device_name, num_cores, stream_seed
 from cifar_lessons.training.fit import FitResult, fit
@@ -38,7 +39,10 @@ def load_data(recipe: Recipe, root: Path | None) -> Cifar:
     )
 
 
-def new_model(recipe: Recipe, *, seed: int, num_classes: int, runtime: Runtime) -> nn.Module:
+PREPARE_IMAGES = 5_000  # that a network may look at before training; 4,805,000 patches of 2x2
+
+
+def new_model(recipe: Recipe, *, seed: int, num_classes: int, runtime: Runtime) -> Classifier:
     """Return the recipe's network with the first weights of this seed, on the device."""
     torch.manual_seed(stream_seed(seed, "init"))
     model = build_model(recipe.model.name, num_classes=num_classes, **recipe.model.options)
@@ -76,6 +80,13 @@ def train(
         progress: See `fit`.
     """
     model = new_model(recipe, seed=seed, num_classes=len(data.classes), runtime=runtime)
+    if recipe.data.sizes and not model.any_side:
+        raise UserError(
+            f"{recipe.model.name} takes images of 32 pixels alone, got data.sizes "
+            f"{recipe.data.sizes}; try --set data.sizes=[]"
+        )
+    some = data.train.images[:PREPARE_IMAGES].to(runtime.device)
+    model.prepare(normalise(some, recipe.data))
 
     def validate(model: nn.Module) -> dict[str, float]:
         found = predict(model, data.val, recipe.data, runtime=runtime)
@@ -94,6 +105,7 @@ def train(
         epochs=recipe.epochs,
         runtime=runtime,
         clip_norm=recipe.optim.clip_norm,
+        micro_batch=recipe.micro_batch,
         ema_decay=recipe.ema_decay,
         checkpoint=checkpoint,
         identity=_identity(recipe, seed, data, runtime),
@@ -193,6 +205,12 @@ def run(
     start = time.monotonic()
     logits = {"test": predict(result.model, data.test, recipe.data, runtime=exact)}
     provenance["test_seconds"] = round(time.monotonic() - start, 1)
+    if recipe.views:
+        start = time.monotonic()
+        logits["test_views"] = predict_views(
+            logits["test"], result.model, data.test, recipe.data, views=recipe.views, runtime=exact
+        )
+        provenance["views_seconds"] = round(time.monotonic() - start, 1)
     if len(data.val):
         logits["val"] = predict(result.model, data.val, recipe.data, runtime=exact)
     # Every number that is kept is computed from what is kept: logits in float16.

@@ -40,6 +40,7 @@ RULES: dict[str, list[str]] = {
     "claims": [
         *("config", "errors", "evaluation.metrics", "recipes", "runs", "tables", "verdicts"),
     ],
+    "projection": ["config", "tables"],
     "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables"],
     "plots": ["evaluation.metrics", "reports"],
     # On top: the one place where a recipe becomes objects, and who calls it.
@@ -52,6 +53,10 @@ RULES: dict[str, list[str]] = {
     "benchmark": [
         *(*LIBRARY, "errors", "experiment", "interleave", "plain_loop", "recipes", "runs"),
         "throughput",
+    ],
+    "speedrun": [
+        *(*LIBRARY, "benchmark", "errors", "experiment", "interleave", "projection", "recipes"),
+        "runs",
     ],
     "cli": ["*"],
     "__main__": ["cli"],

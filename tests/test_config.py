@@ -12,10 +12,12 @@ from cifar_lessons.config import (
     DataConfig,
     Expectation,
     ModelConfig,
+    MuonConfig,
     OptimConfig,
     Recipe,
     ScheduleConfig,
     Supervised,
+    ViewsConfig,
     differences,
     from_dict,
     override,
@@ -37,6 +39,7 @@ def recipe() -> Recipe:
             augment=AugmentConfig(crop_padding=2, flip="alternating", cutout=8),
             mean=(0.5, 0.4, 0.3),
             std=(0.1, 0.2, 0.3),
+            sizes=((0.5, 16),),
         ),
         objective=Supervised(label_smoothing=0.1),
         optim=OptimConfig(
@@ -54,9 +57,12 @@ def recipe() -> Recipe:
                 factor=0.2,
                 patience=7,
             ),
+            muon=MuonConfig(bias_lr=1.0, head_lr=0.1, momentum=0.7, stem_share=0.5),
         ),
         epochs=5,
         batch_size=32,
+        micro_batch=16,
+        views=ViewsConfig(name="flip", hardest=0.5),
         ema_decay=0.99,
         revision=2,
         seeds=4,
@@ -171,6 +177,17 @@ def test_a_wrong_name_or_type_is_told(change, message):
             "optim.schedule.warmup_epochs=13",
             "warmup_epochs must be at most the 12 epochs of the run, got 13.0; try 1.0",
         ),
+        ("micro_batch=0", "micro_batch must be in [1, 128], the batch size, or null, got 0; try"),
+        ("micro_batch=129", "micro_batch must be in [1, 128], the batch size, or null, got 129"),
+        (
+            "data.sizes=[[0.5,8]]",
+            "a side in [10, 32], the shares at most 1 together, got ((0.5, 8)",
+        ),
+        ("data.sizes=[[0,20]]", "data.sizes must be pairs of a share > 0"),
+        ("data.sizes=[[0.6,20],[0.6,26]]", "got ((0.6, 20), (0.6, 26)); try [[0.35, 20], [0.3, 26"),
+        ("optim.muon.bias_lr=0", "optim.muon.bias_lr must be in (0, 10000], got 0.0; try 0.1"),
+        ("optim.muon.stem_share=0", "optim.muon.stem_share must be in (0, 1], got 0.0; try 0.4"),
+        ("optim.muon.momentum=1", "optim.muon.momentum must be in [0, 1), got 1.0; try 0.85"),
         ("optim.schedule.milestones=[0.5,1]", "in (0, 1), got (0.5, 1.0); try [0.5, 0.75]"),
         ("name=../elsewhere", "name must be letters, digits and _, got '../elsewhere'; try my_cnn"),
     ],
@@ -186,6 +203,12 @@ def test_plateau_needs_a_validation_split():
     without = override(recipes.simple_cnn(), "data.val_size=0")
     with pytest.raises(UserError, match=r"data.val_size must be > 0 for the plateau .* got 0; try"):
         override(without, "optim.schedule.name=plateau")
+
+
+def test_the_share_of_images_that_get_views_is_in_range():
+    for hardest in (0.0, 1.5):
+        with pytest.raises(UserError, match=rf"views.hardest must be in \(0, 1\], got {hardest}"):
+            ViewsConfig(hardest=hardest)
 
 
 # --- override ---------------------------------------------------------------------------------

@@ -15,8 +15,11 @@ from cifar_lessons.config import (
     AugmentConfig,
     DataConfig,
     ModelConfig,
+    MuonConfig,
     OptimConfig,
     Recipe,
+    ScheduleConfig,
+    ViewsConfig,
     override,
     to_dict,
 )
@@ -328,3 +331,63 @@ def test_weights_other_than_the_recorded_ones_are_refused(finished, tmp_path):
     )
     with pytest.raises(UserError, match=r"is not the file that was recorded \(its sha256 differs"):
         experiment.load_model(found, FP32)
+
+
+# --- a recipe with everything that the speedrun needs -------------------------------------------
+
+SPEEDRUN = Recipe(
+    name="tiny_speedrun",
+    model=ModelConfig(name="speednet", options={"widths": [24, 24, 24], "norm_momentum": 0.1}),
+    data=DataConfig(augment=AugmentConfig(flip="alternating", crop_padding=2), sizes=((0.5, 16),)),
+    optim=OptimConfig(
+        name="muon",
+        peak_lr=0.1,
+        momentum=0.6,
+        weight_decay=0.004,
+        schedule=ScheduleConfig(name="linear"),
+        muon=MuonConfig(bias_lr=1.0, stem_share=0.6),
+    ),
+    epochs=2,
+    batch_size=25,
+    micro_batch=10,
+    views=ViewsConfig(name="flip_shift", hardest=0.5),
+)
+
+
+def test_a_speedrun_stopped_at_every_step_ends_as_an_undisturbed_one(data, tmp_path):
+    """Sizes, parts, resting weights and Muon's state are all functions of the step, or saved."""
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert run(data, whole, SPEEDRUN) == whole
+    sittings = 1
+    while run(data, cut, SPEEDRUN, deadline=time.monotonic()) is None:
+        sittings += 1
+    assert sittings == 8  # two epochs of four steps
+    for name in ("weights.safetensors", "test_logits.npz", "test_views_logits.npz"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_the_views_are_scored_beside_the_plain_look(data, tmp_path):
+    out = run(data, tmp_path / "run", SPEEDRUN)
+    found = runs.read_run(out)
+    plain, views = found.logits("test"), found.logits("test_views")
+    assert found.final["test_views_accuracy"] == accuracy(views)
+    assert found.final["test_accuracy"] == accuracy(plain)
+    assert (plain.logits != views.logits).any(axis=1).mean() == 0.5
+    assert found.provenance["views_seconds"] >= 0
+
+
+def test_the_stem_looks_at_training_images_alone(data):
+    """It is fixed before training: what it saw then is all that it ever sees."""
+    other = dataclasses.replace(data, val=data.val[:5], test=data.test[:5])
+    kwargs = {"seed": 0, "runtime": FP32, "progress": False}
+    one, two = (experiment.train(SPEEDRUN, d, **kwargs).model for d in (data, other))
+    assert torch.equal(one.stem.weight, two.stem.weight)
+    assert one.stem.weight.abs().sum() > 0
+
+
+def test_a_network_that_takes_one_size_alone_says_so(data):
+    sizes = override(RECIPE, "data.sizes=[[0.5,16]]")
+    with pytest.raises(
+        UserError, match=r"deep_cnn takes images of 32 pixels alone, got data.sizes"
+    ):
+        experiment.train(sizes, data, seed=0, runtime=FP32, progress=False)

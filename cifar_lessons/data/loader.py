@@ -5,7 +5,7 @@ augmentation depend on (seed, epoch, image) alone; see `augment`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from cifar_lessons.config import DataConfig
 from cifar_lessons.data.augment import augment, cut_out, draw, pad
 from cifar_lessons.data.cifar import Split
+from cifar_lessons.data.resize import FULL_SIDE, shrink
 from cifar_lessons.runtime import stream
 
 
@@ -31,6 +32,27 @@ class Batch:
     def __len__(self) -> int:
         """Return B."""
         return len(self.labels)
+
+    def shrink(self, side: int) -> "Batch":
+        """Return the batch with images of this side, in pixels."""
+        return (
+            self
+            if side == self.images.shape[-1]
+            else replace(self, images=shrink(self.images, side))
+        )
+
+    def split(self, size: int | None) -> list["Batch"]:
+        """Return parts of about as many pixels as `size` images of 32x32 have, in order.
+
+        The parts are of equal size, give or take one image, whatever the side of the images: what
+        they need in memory is what `size` is chosen for. None returns the whole batch.
+        """
+        if size is None:
+            return [self]
+        pixels = len(self) * self.images.shape[-1] ** 2
+        count = min(len(self), max(1, round(pixels / (size * FULL_SIDE**2))))
+        parts = zip(*(t.tensor_split(count) for t in vars(self).values()), strict=True)
+        return [Batch(*part) for part in parts]
 
 
 def normalise(images: Tensor, data: DataConfig) -> Tensor:

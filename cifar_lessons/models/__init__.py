@@ -12,6 +12,7 @@ from cifar_lessons.models.base import Classifier
 from cifar_lessons.models.mobilenet import mobilenet_v2
 from cifar_lessons.models.resnet import resnet18, resnet34, resnet50
 from cifar_lessons.models.simple_cnn import deep_cnn, simple_cnn
+from cifar_lessons.models.speednet import speednet
 
 __all__ = ["MODELS", "Classifier", "build_model", "list_models"]
 
@@ -22,6 +23,7 @@ MODELS: dict[str, Callable[..., Classifier]] = {
     "resnet34": resnet34,
     "resnet50": resnet50,
     "mobilenet_v2": mobilenet_v2,
+    "speednet": speednet,
 }
 
 

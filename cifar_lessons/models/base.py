@@ -16,9 +16,12 @@ class Classifier(nn.Module):
         feature_dim: D, the number of features of an image.
         num_classes: K, the number of logits of an image.
         head: Maps (B, D) to (B, K); a linear layer, with dropout before it in some networks.
+        any_side: Whether smaller images fit, as progressive resizing shows them; a network whose
+            linear layer follows the positions of the image takes 32 pixels alone.
     """
 
     head: nn.Module
+    any_side: bool = True
 
     def __init__(self, *, feature_dim: int, num_classes: int) -> None:
         """Remember the two sizes; the subclass builds the layers.
@@ -31,6 +34,15 @@ class Classifier(nn.Module):
             raise ValueError(f"num_classes must be >= 2, got {num_classes}; CIFAR-10 has 10")
         self.feature_dim = feature_dim
         self.num_classes = num_classes
+
+    def prepare(self, images: Tensor) -> None:
+        """Set what depends on the training images; most networks have nothing of the kind.
+
+        Called once, before training. What it sets is part of the weights from then on.
+
+        Args:
+            images: Some thousand normalised training images, (N, 3, 32, 32), not augmented.
+        """
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the network sees in normalised images: (B, 3, 32, 32) to (B, D)."""

@@ -26,6 +26,8 @@ class SimpleCNN(Classifier):
     `classifier.0`, `head.1` for `classifier.3`. Features are the 512 numbers before the dropout.
     """
 
+    any_side = False
+
     def __init__(self, *, num_classes: int = 10) -> None:
         """Build it: 2,122,186 parameters at 10 classes."""
         super().__init__(feature_dim=512, num_classes=num_classes)
@@ -54,6 +56,8 @@ POOL_AFTER = {2: (2, 4), 3: (1, 2, 4), 4: (1, 2, 3, 4)}
 
 class DeepCNN(Classifier):
     """Four 3x3 convolutions with `pools` max-pools, then the two linear layers of SimpleCNN."""
+
+    any_side = False
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from tqdm import tqdm
 
 from cifar_lessons.config import ScheduleConfig
 from cifar_lessons.data.loader import TrainLoader
+from cifar_lessons.data.resize import side_at
 from cifar_lessons.errors import UserError
 from cifar_lessons.objectives.base import Objective
 from cifar_lessons.runtime import Runtime, stream_seed
 from cifar_lessons.training import checkpoint as checkpoints
 from cifar_lessons.training.ema import build_ema
-from cifar_lessons.training.optim import set_lr
-from cifar_lessons.training.schedule import lr_factor
+from cifar_lessons.training.optim import set_rates
+from cifar_lessons.training.schedule import rate_at
 from cifar_lessons.training.step import check_finite, train_step
 
 Row = dict[str, float]
@@ -56,6 +58,7 @@ def fit(
     epochs: int,
     runtime: Runtime,
     clip_norm: float | None = None,
+    micro_batch: int | None = None,
     ema_decay: float | None = None,
     checkpoint: Path | None = None,
     identity: dict[str, Any] | None = None,
@@ -78,6 +81,7 @@ def fit(
         epochs: At least 1.
         runtime: Device and precision.
         clip_norm: See `train_step`.
+        micro_batch: See `train_step`.
         ema_decay: See `build_ema`; None trains and evaluates the same weights.
         checkpoint: File to resume from and to save to; None saves nothing.
         identity: What the checkpoint must agree on, such as the recipe and the seed.
@@ -162,10 +166,17 @@ def fit(
             batches = train.epoch(epoch, skip=start_step)
             for step, batch in enumerate(batches, start=start_step):
                 now = epoch * steps + step
-                factor = lr_factor(
-                    schedule, now, steps_per_epoch=steps, epochs=epochs, val_losses=val_losses
+                rate = partial(
+                    rate_at,
+                    schedule,
+                    now,
+                    peak_lr=peak_lr,
+                    steps_per_epoch=steps,
+                    epochs=epochs,
+                    val_losses=val_losses,
                 )
-                set_lr(optimizer, peak_lr * factor)
+                set_rates(optimizer, rate)
+                batch = batch.shrink(side_at(train.data.sizes, now / (epochs * steps)))
                 # Dropout draws from the global generator: seeded a step, it needs no saving.
                 torch.manual_seed(stream_seed(train.seed, "forward", now))
                 output = train_step(
@@ -176,6 +187,7 @@ def fit(
                     runtime=runtime,
                     scaler=scaler,
                     clip_norm=clip_norm,
+                    micro_batch=micro_batch,
                 )
                 if ema:
                     ema.update_parameters(model)
@@ -195,7 +207,7 @@ def fit(
             start_step = 0
             means = {name: float(value) / images_seen for name, value in sums.items()}
             check_finite(means["loss"])
-            row: Row = {"epoch": epoch + 1, "lr": peak_lr * factor}
+            row: Row = {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"]}
             row |= {f"train_{name}": value for name, value in means.items()}
             if validate is not None:
                 result.model.eval()

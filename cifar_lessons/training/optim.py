@@ -1,32 +1,42 @@
-"""Optimizers: which weights decay, and how.
+"""Optimizers: which weights decay, how fast each kind moves, and for how long.
 
 Weight decay is for the weights of convolutions and linear layers. On the scale and shift of
 batch normalisation and on biases it only fights the normalisation (He et al. 2019,
-arXiv:1812.01187, section 3.1), so they are left out.
+arXiv:1812.01187, section 3.1), so they are left out. Muon's groups are those of its source.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
 from cifar_lessons.config import OptimConfig
+from cifar_lessons.training.muon import Muon
 
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
-    """Return an optimizer over two groups: weights that decay, and the rest.
+    """Return an optimizer over groups of weights.
 
     Args:
-        model: Its trainable parameters are taken.
+        model: Its trainable parameters are taken. For `muon` it must have a `head` and a `stem`,
+            whose bias is a group of its own.
         config: Name, rates and decay. `adam` adds the decay to the gradient, `adamw` takes it
             off the weight, as their papers do.
     """
-    trained = [p for p in model.parameters() if p.requires_grad]
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if config.name == "muon":
+        return Muon(_muon_groups(trained, config))
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": [p for p in trained.values() if p.ndim > 1],
+            "weight_decay": config.weight_decay,
+        },
+        {"params": [p for p in trained.values() if p.ndim <= 1], "weight_decay": 0.0},
     ]
     # fused: one pass over the weights instead of one an operation.
-    fused = all(p.device.type in ("cpu", "cuda", "mps") for p in trained)
+    fused = all(p.device.type in ("cpu", "cuda", "mps") for p in trained.values())
     if config.name == "sgd":
         return torch.optim.SGD(
             groups,
@@ -39,7 +49,48 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
     return kind(groups, lr=config.peak_lr, fused=fused)
 
 
-def set_lr(optimizer: Optimizer, lr: float) -> None:
-    """Set the learning rate of every group."""
+def _muon_groups(trained: dict[str, nn.Parameter], config: OptimConfig) -> list[dict[str, Any]]:
+    """Return filters, the stem's bias, the other biases, and the head's matrix.
+
+    `lr_scale` is a group's peak rate in units of `config.peak_lr`, and `until` the share of all
+    steps over which it moves; `set_rates` reads both.
+    """
+    side = config.muon
+
+    def group(chosen: list[nn.Parameter], lr: float, **more: Any) -> dict[str, Any]:
+        decay = {"momentum": side.momentum, "weight_decay": config.weight_decay / lr}
+        return {"params": chosen, "lr": lr, "lr_scale": lr / config.peak_lr, **decay, **more}
+
+    filters = [p for p in trained.values() if p.ndim == 4]
+    stem = [p for name, p in trained.items() if p.ndim == 1 and name.startswith("stem.")]
+    biases = [p for name, p in trained.items() if p.ndim == 1 and not name.startswith("stem.")]
+    matrices = [p for p in trained.values() if p.ndim == 2]
+    orthogonal = {"orthogonal": True, "momentum": config.momentum, "weight_decay": 0.0}
+    groups = [
+        group(filters, config.peak_lr, **orthogonal),
+        group(stem, side.bias_lr, until=side.stem_share),
+        group(biases, side.bias_lr),
+        group(matrices, side.head_lr),
+    ]
+    return [g for g in groups if g["params"]]
+
+
+def set_rates(optimizer: Optimizer, rate: Callable[[float], float]) -> None:
+    """Set the learning rate of every group, and let rest those whose time is over.
+
+    Args:
+        optimizer: From `build_optimizer`.
+        rate: Maps a share of all steps, in (0, 1], to the main rate now of weights that move over
+            that share of the run; 0 once it is over. Weights at rest get no gradient, which saves
+            the backward pass to them.
+    """
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = rate(group.get("until", 1.0)) * group.get("lr_scale", 1.0)
+        if "until" in group:
+            for weight in group["params"]:
+                weight.requires_grad_(group["lr"] > 0)
+
+
+def set_lr(optimizer: Optimizer, lr: float) -> None:
+    """Set the learning rate of every group, each at its own scale."""
+    set_rates(optimizer, lambda _: lr)

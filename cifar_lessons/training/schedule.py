@@ -17,7 +17,7 @@ def lr_factor(
     step: int,
     *,
     steps_per_epoch: int,
-    epochs: int,
+    epochs: float,
     val_losses: Sequence[float] = (),
 ) -> float:
     """Return what the peak learning rate is multiplied by at `step`.
@@ -26,11 +26,11 @@ def lr_factor(
         schedule: Its name and numbers.
         step: From 0, counted over the whole run.
         steps_per_epoch: At least 1.
-        epochs: Of the whole run.
+        epochs: Of the whole run, or of the part of it over which a group of weights moves.
         val_losses: Validation loss after each finished epoch; the plateau schedule reads it.
 
     Returns:
-        A factor in [0, 1]. The last step of one_cycle and cosine is just above 0.
+        A factor in [0, 1]. The last step of one_cycle, linear and cosine is just above 0.
     """
     total = steps_per_epoch * epochs
     if schedule.name == "one_cycle":
@@ -40,6 +40,8 @@ def lr_factor(
     warmup = schedule.warmup_epochs * steps_per_epoch
     if step < warmup:
         return (step + 1) / (warmup + 1)
+    if schedule.name == "linear":
+        return (total - step) / (total - warmup)
     if schedule.name == "cosine":
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
     if schedule.name == "step":
@@ -48,6 +50,42 @@ def lr_factor(
     if schedule.name == "plateau":
         return plateau_factor(val_losses, patience=schedule.patience, factor=schedule.factor)
     return 1.0
+
+
+def rate_at(
+    schedule: ScheduleConfig,
+    step: int,
+    until: float = 1.0,
+    *,
+    peak_lr: float,
+    steps_per_epoch: int,
+    epochs: int,
+    val_losses: Sequence[float] = (),
+) -> float:
+    """Return the learning rate at `step` of weights that move over a share of the run.
+
+    Args:
+        schedule: See `lr_factor`.
+        step: See `lr_factor`.
+        until: Share of all steps, in (0, 1], at whose end the schedule ends for these weights.
+        peak_lr: The largest rate.
+        steps_per_epoch: At least 1.
+        epochs: Of the whole run.
+        val_losses: See `lr_factor`.
+
+    Returns:
+        The rate; 0 once the share is over.
+    """
+    if step >= until * epochs * steps_per_epoch:
+        return 0.0
+    factor = lr_factor(
+        schedule,
+        step,
+        steps_per_epoch=steps_per_epoch,
+        epochs=until * epochs,
+        val_losses=val_losses,
+    )
+    return peak_lr * factor
 
 
 def plateau_factor(val_losses: Sequence[float], *, patience: int, factor: float) -> float:

@@ -5,9 +5,10 @@ clip, step, update, each exactly once.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cifar_lessons.data.loader import Batch
@@ -28,6 +29,7 @@ def train_step(
     runtime: Runtime,
     scaler: torch.amp.GradScaler,
     clip_norm: float | None = None,
+    micro_batch: int | None = None,
 ) -> StepOutput:
     """Move the weights once against the gradient of the objective on one batch.
 
@@ -39,6 +41,8 @@ def train_step(
         runtime: Device and precision.
         scaler: Does nothing unless the precision is fp16.
         clip_norm: Largest 2-norm of all gradients together; None leaves them as they are.
+        micro_batch: Images that go through the network at once; their gradients add up to those of
+            the batch. On a CPU small parts stay in its cache. Batch norm sees a part at a time.
 
     Returns:
         The output of the objective, its loss detached.
@@ -47,18 +51,37 @@ def train_step(
         LossIsNotFinite: Checked at once on a CPU. On an accelerator the check would wait for
             the device at every step, so there `fit` checks once an epoch.
     """
-    with runtime.autocast():
-        output = objective(model, batch)
-    if runtime.device.type == "cpu":
-        check_finite(output.loss.item())
     optimizer.zero_grad(set_to_none=True)
-    scaler.scale(output.loss).backward()
+    outputs = []
+    parts = batch.split(micro_batch)
+    for part in parts:
+        with runtime.autocast():
+            output = objective(model, part)
+        if runtime.device.type == "cpu":
+            check_finite(output.loss.item())
+        share = len(part) / len(batch)  # so that the mean over parts is the mean over images
+        scaler.scale(output.loss if len(parts) == 1 else output.loss * share).backward()
+        outputs.append(StepOutput(output.loss.detach(), output.metrics))
     if clip_norm is not None:
         scaler.unscale_(optimizer)  # before clipping: the norm is meant in true units
         nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     scaler.step(optimizer)
     scaler.update()
-    return StepOutput(output.loss.detach(), output.metrics)
+    return _mean(outputs, [len(part) for part in parts])
+
+
+def _mean(outputs: Sequence[StepOutput], sizes: Sequence[int]) -> StepOutput:
+    """Return the mean of parts over their images."""
+    if len(outputs) == 1:
+        return outputs[0]
+
+    def mean(values: Sequence[Tensor]) -> Tensor:
+        weighted = [v * n for v, n in zip(values, sizes, strict=True)]
+        return torch.stack(weighted).sum() / sum(sizes)
+
+    names = outputs[0].metrics
+    metrics = {name: mean([o.metrics[name] for o in outputs]) for name in names}
+    return StepOutput(mean([o.loss for o in outputs]), metrics)
 
 
 def check_finite(loss: float) -> None:

@@ -174,3 +174,17 @@ def test_batches_lie_on_the_device_asked_for():
     tensors = [t for b in batches for t in (b.images, b.labels, b.index)]
     assert len(tensors) == 3 * (6 + 7)
     assert {t.device.type for t in tensors} == {"cuda"}
+
+
+def test_parts_hold_the_batch_in_order_and_as_many_pixels_each():
+    batch = Batch(torch.randn(100, 3, 32, 32), torch.arange(100) % 10, torch.arange(100))
+    assert batch.split(None) == [batch]
+    assert [len(part) for part in batch.split(25)] == [25] * 4
+    assert [len(part) for part in batch.split(30)] == [34, 33, 33]
+    small = batch.shrink(16)  # a quarter of the pixels
+    assert small.images.shape == (100, 3, 16, 16)
+    assert [len(part) for part in small.split(25)] == [100]
+    assert [len(part) for part in small.split(12)] == [50, 50]
+    assert torch.equal(torch.cat([part.index for part in batch.split(30)]), batch.index)
+    assert torch.equal(torch.cat([part.images for part in batch.split(30)]), batch.images)
+    assert batch.shrink(32) is batch

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_lessons.config import OptimConfig
+from cifar_lessons.config import MuonConfig, OptimConfig
 from cifar_lessons.models import MODELS, build_model
-from cifar_lessons.training.optim import build_optimizer, set_lr
+from cifar_lessons.training.optim import build_optimizer, set_lr, set_rates
 
 RATES = (0.1, 0.2, 0.05, 0.1)  # a rate that moves, as under a schedule
 
@@ -21,7 +21,8 @@ def test_weights_of_convolutions_and_linear_layers_decay_and_nothing_else(name):
     }
     groups = build_optimizer(model, OptimConfig(weight_decay=0.01)).param_groups
     found = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
-    assert found == {id(p): 0.01 if id(p) in decays else 0.0 for p in model.parameters()}
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert found == {id(p): 0.01 if id(p) in decays else 0.0 for p in trained}
 
 
 def test_frozen_weights_are_left_out():
@@ -88,3 +89,44 @@ def test_matches_the_arithmetic_by_hand(config):
             mine.step(gradient, lr)
     found = [layer.weight.item(), layer.bias.item()]
     assert found == pytest.approx([weight.weight, bias.weight], rel=1e-5)
+
+
+MUON = OptimConfig(
+    name="muon",
+    peak_lr=0.2,
+    momentum=0.6,
+    weight_decay=0.004,
+    muon=MuonConfig(bias_lr=100.0, head_lr=0.02, momentum=0.85, stem_share=0.5),
+)
+
+
+def test_muon_has_a_group_for_filters_stem_biases_and_head():
+    model = build_model("speednet", widths=[24, 32, 32])
+    filters, stem, biases, head = build_optimizer(model, MUON).param_groups
+    assert {p.ndim for p in filters["params"]} == {4}
+    assert len(filters["params"]) == 6
+    assert [id(p) for p in stem["params"]] == [id(model.stem.bias)]
+    assert len(biases["params"]) == 6
+    assert [id(p) for p in head["params"]] == [id(model.head.weight)]
+    assert [g["orthogonal"] for g in (filters, stem, biases, head)] == [True, False, False, False]
+    assert [g["momentum"] for g in (filters, stem, biases, head)] == [0.6, 0.85, 0.85, 0.85]
+    # A step at the peak rate takes 0.4 % off what SGD moves.
+    assert [g["lr"] * g["weight_decay"] for g in (filters, stem, biases, head)] == pytest.approx(
+        [0.0, 0.004, 0.004, 0.004]
+    )
+
+
+def test_each_group_moves_at_its_own_scale():
+    optimizer = build_optimizer(build_model("speednet", widths=[24, 32, 32]), MUON)
+    set_lr(optimizer, 0.1)  # half of the peak
+    assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([0.1, 50.0, 50.0, 0.01])
+
+
+def test_weights_whose_time_is_over_rest_and_wake_again():
+    """A run that resumes earlier than another one ended must train them again."""
+    model = build_model("speednet", widths=[24, 32, 32])
+    optimizer = build_optimizer(model, MUON)
+    for late in (False, True, False):
+        set_rates(optimizer, lambda until, late=late: 0.0 if late and until == 0.5 else 0.1)
+        assert model.stem.bias.requires_grad is not late
+        assert model.head.weight.requires_grad

@@ -8,7 +8,7 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, ReduceLROnPlateau
 
 from cifar_lessons.config import ScheduleConfig
-from cifar_lessons.training.schedule import lr_factor, plateau_factor
+from cifar_lessons.training.schedule import lr_factor, plateau_factor, rate_at
 
 STEPS, EPOCHS = 7, 20  # a total of 140
 
@@ -110,3 +110,23 @@ def test_the_factor_stays_above_0_and_at_most_1(name, steps, epochs, warmup):
     found = factors(ScheduleConfig(name=name, warmup_epochs=warmup), steps=steps, epochs=epochs)
     assert min(found) > 0
     assert max(found) <= 1
+
+
+def test_linear_falls_from_the_peak_to_just_above_zero():
+    found = factors(ScheduleConfig(name="linear"), steps=5, epochs=2)
+    assert found == pytest.approx([1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
+
+
+def test_linear_after_a_warm_up():
+    found = factors(ScheduleConfig(name="linear", warmup_epochs=1.0), steps=4, epochs=2)
+    assert found == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 0.75, 0.5, 0.25])
+
+
+def test_weights_that_move_over_a_part_of_the_run_have_the_whole_schedule_in_it():
+    linear = ScheduleConfig(name="linear")
+    kwargs = {"peak_lr": 2.0, "steps_per_epoch": 5, "epochs": 4}
+    found = [rate_at(linear, step, 0.5, **kwargs) for step in range(20)]
+    assert found[:10] == pytest.approx([2 * (1 - step / 10) for step in range(10)])
+    assert found[10:] == [0.0] * 10
+    whole = [rate_at(linear, step, **kwargs) for step in range(20)]
+    assert whole == pytest.approx([2 * (1 - step / 20) for step in range(20)])

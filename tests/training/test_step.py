@@ -149,3 +149,35 @@ def test_no_step_waits_for_an_accelerator(batch):
     with torch.no_grad():
         setup.model[1].bias[0] = math.nan
     assert math.isnan(setup.step(batch).loss.item())
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("size", [1, 5, 16, 32, 1_000])
+def test_parts_of_a_batch_move_the_weights_as_the_whole(precision, size):
+    """Of 32 images; 5 does not divide them, so the parts differ by one image."""
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randn(32, 3, 32, 32, generator=rng)
+    batch = Batch(images, torch.arange(32) % 10, torch.arange(32))
+    results = []
+    for micro_batch in (None, size):
+        setup = Setup(precision)
+        setup.model = nn.Sequential(nn.AvgPool2d(16), setup.model)
+        output = setup.step(batch, micro_batch=micro_batch)
+        assert setup.steps == 1
+        results.append((flat(setup.model), output))
+    (whole, expected), (parts, found) = results
+    tolerance = 1e-6 if precision == "fp32" else 2e-3
+    torch.testing.assert_close(parts, whole, atol=tolerance, rtol=0)
+    assert found.loss.item() == pytest.approx(expected.loss.item(), rel=1e-2)
+    assert found.metrics["accuracy"].item() == pytest.approx(expected.metrics["accuracy"].item())
+
+
+def test_a_part_that_is_not_finite_moves_nothing():
+    setup = Setup("fp32")
+    setup.model = nn.Sequential(nn.AvgPool2d(16), setup.model)
+    images = torch.zeros(8, 3, 32, 32)
+    images[6] = math.nan
+    before = flat(setup.model)
+    with pytest.raises(LossIsNotFinite):
+        setup.step(Batch(images, torch.zeros(8, dtype=torch.long), torch.arange(8)), micro_batch=2)
+    assert torch.equal(flat(setup.model), before)

@@ -1,0 +1,165 @@
+"""`bench speedrun`: how long `speednet` takes beside the run that it is to beat.
+
+Both are measured in one run, stage by stage in turns, so that whatever slows the machine slows
+both; `projection` turns the rates into minutes of whole runs. It says nothing about accuracy,
+which the recorded runs do.
+"""
+
+import itertools
+import time
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cifar_lessons import recipes, runs
+from cifar_lessons.benchmark import full_size, load_average
+from cifar_lessons.config import Recipe
+from cifar_lessons.data.cifar import Cifar, Split, load_or_synthetic
+from cifar_lessons.data.loader import Batch, TrainLoader
+from cifar_lessons.errors import UserError
+from cifar_lessons.evaluation.predict import predict
+from cifar_lessons.evaluation.tta import predict_views
+from cifar_lessons.experiment import new_model
+from cifar_lessons.interleave import Contender, cpu_seconds_elsewhere, take_turns
+from cifar_lessons.objectives.supervised import SupervisedObjective
+from cifar_lessons.projection import Stage, compare, stages, table, verdict
+from cifar_lessons.runtime import Runtime, detect, device_name, num_cores
+from cifar_lessons.training.optim import build_optimizer, set_rates
+from cifar_lessons.training.step import train_step
+
+RATE = 1e-4  # of the peak rate of each group: nothing diverges, and no step is faster for it
+SCORED = 1_000  # test images a block scores at once
+
+
+def bench_speedrun(
+    *,
+    names: tuple[str, ...] = ("speednet_reference", "speednet"),
+    seconds: float = 420.0,
+    data: Path | None = None,
+    device: str = "auto",
+    command: str = "",
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Measure every stage of the recipes in turns, and the scoring of the test images.
+
+    This has never run on an accelerator in this project.
+
+    Args:
+        names: Recipes; the first is the one to beat.
+        seconds: For all measurements; three rounds are run in any case.
+        data: Folder of the data; where it is not there, the synthetic twin stands in.
+        device: See `runtime.detect`.
+        command: What the user typed, kept in the provenance.
+        progress: Print a line a round.
+
+    Returns:
+        `values` and `provenance`, ready for `runs.record_study("bench_speedrun", …)`.
+
+    Raises:
+        UserError: A value out of range, or an unknown recipe.
+    """
+    if not 0 < seconds <= 86_400:
+        raise UserError(f"--seconds must be in (0, 86400], got {seconds:g}; try --seconds 420")
+    chosen = [recipes.get(name) for name in names]
+    before = load_average()
+    runtime = detect(device=device)
+    found = full_size(load_or_synthetic("cifar10", root=data, val_size=0))
+    facts = runs.provenance(
+        command=command,
+        device=device_name(runtime.device),
+        precision=runtime.precision,
+        threads=torch.get_num_threads() if runtime.device.type == "cpu" else 0,
+        cores=num_cores(),
+        data_digest=found.digest,
+    )
+
+    def say(line: str) -> None:
+        if progress:
+            print(line, flush=True)
+
+    start, elsewhere = time.perf_counter(), cpu_seconds_elsewhere()
+    field = []
+    for recipe in chosen:
+        loader = TrainLoader(
+            found.train, recipe.data, batch_size=recipe.batch_size, seed=0, device=runtime.device
+        )
+        field += [_trainer(recipe, stage, loader, runtime) for stage in stages(recipe)]
+        field.append(_scorer(recipe, found, runtime))
+    rates = take_turns(field, seconds=seconds, say=say)
+    spent = time.perf_counter() - start
+    facts |= {"load_average": before, "load_average_after": load_average()}
+    facts["cores_busy_elsewhere"] = (
+        None
+        if elsewhere is None
+        else round(max(0.0, (cpu_seconds_elsewhere() or 0.0) - elsewhere) / spent, 3)
+    )
+    blocks: dict[str, dict[str, list[float]]] = {}
+    for key, values in rates.items():
+        name, _, stage = key.partition(" ")
+        blocks.setdefault(name, {})[stage] = values
+    return {
+        "values": {
+            "synthetic": found.synthetic,
+            "seconds": round(spent, 1),
+            "rates": blocks,
+            "runs": compare(blocks, chosen),
+        },
+        "provenance": facts,
+    }
+
+
+def format_result(result: dict[str, Any]) -> str:
+    """Return minutes and ratios as a table with a line a target."""
+    return f"{table(result['values'])}\n\n{verdict(result['values'])}"
+
+
+def _trainer(recipe: Recipe, stage: Stage, loader: TrainLoader, runtime: Runtime) -> Contender:
+    """Return the recipe's training loop as it is in a stage."""
+    model = new_model(recipe, seed=0, num_classes=10, runtime=runtime).train()
+    optimizer, scaler = build_optimizer(model, recipe.optim), runtime.scaler()
+    objective = SupervisedObjective(label_smoothing=recipe.objective.label_smoothing)
+    rate = recipe.optim.peak_lr * RATE
+
+    def step(batch: Batch) -> int:
+        set_rates(optimizer, lambda until: rate if stage.stem_learns or until == 1.0 else 0.0)
+        train_step(
+            model,
+            batch.shrink(stage.side),
+            objective,
+            optimizer,
+            runtime=runtime,
+            scaler=scaler,
+            micro_batch=recipe.micro_batch,
+        )
+        return len(batch)
+
+    batches = (batch for epoch in itertools.count() for batch in loader.epoch(epoch))
+    return Contender(
+        key=f"{recipe.name} {stage.key}",
+        batches=batches,
+        step=step,
+        synchronize=runtime.synchronize,
+    )
+
+
+def _scorer(recipe: Recipe, data: Cifar, runtime: Runtime) -> Contender:
+    """Return the scoring of test images as `experiment.run` does it, in float32."""
+    model = new_model(recipe, seed=0, num_classes=10, runtime=runtime)
+    exact = replace(runtime, precision="fp32")
+
+    def parts() -> Generator[Split, None, None]:
+        for start in itertools.cycle(range(0, max(1, len(data.test) - SCORED + 1), SCORED)):
+            yield data.test[slice(start, start + SCORED)]
+
+    def step(part: Split) -> int:
+        plain = predict(model, part, recipe.data, runtime=exact)
+        if recipe.views:
+            predict_views(plain, model, part, recipe.data, views=recipe.views, runtime=exact)
+        return len(part)
+
+    return Contender(
+        key=f"{recipe.name} score", batches=parts(), step=step, synchronize=runtime.synchronize
+    )
