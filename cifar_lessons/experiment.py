@@ -213,6 +213,15 @@ def run(
         provenance["views_seconds"] = round(time.monotonic() - start, 1)
     if len(data.val):
         logits["val"] = predict(result.model, data.val, recipe.data, runtime=exact)
+        if recipe.views:  # what chooses must look as often as what judges
+            logits["val_views"] = predict_views(
+                logits["val"],
+                result.model,
+                data.val,
+                recipe.data,
+                views=recipe.views,
+                runtime=exact,
+            )
     # Every number that is kept is computed from what is kept: logits in float16.
     kept = {k: Predictions(_half(p.logits), p.labels) for k, p in logits.items()}
     weights = {k: v.contiguous() for k, v in result.model.state_dict().items()}

@@ -39,6 +39,7 @@ __all__ = [
     "confusion",
     "curves",
     "image_grid",
+    "lines",
     "missing_note",
     "recipe_diff",
     "results_table",
@@ -399,4 +400,40 @@ def train_and_validation(
         panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     panels[0].set_ylabel(metric)
     panels[0].legend(fontsize="small")
+    return figure
+
+
+def lines(
+    x: Sequence[float],
+    values: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    log: bool = False,
+) -> Figure:
+    """Draw several quantities against the same numbers: a line with markers for each label.
+
+    Args:
+        x: Where they were taken.
+        values: One number for each of `x`, by label; nothing to draw says so in the figure.
+        xlabel: What `x` is, with its unit.
+        ylabel: What the numbers are, with their unit.
+        log: Both axes logarithmic.
+
+    Raises:
+        ValueError: A line of another length than `x`.
+    """
+    if not values:
+        return _empty()
+    figure, axes = _axes(7, 3.6)
+    for index, (label, y) in enumerate(values.items()):
+        if len(y) != len(x):
+            raise ValueError(f"{label!r} has {len(y)} numbers for {len(x)} places; give one each")
+        marker = MARKERS[index % len(MARKERS)]
+        axes.plot(list(x), [float(v) for v in y], f"-{marker}", markersize=4, label=label)
+    if log:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.legend()
     return figure

@@ -25,6 +25,7 @@ LOOPS = {"ours", "plain_0", "plain_1", "plain_2"}
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """A whole benchmark, as short as it gets: three rounds of two steps of four images."""
+    torch.set_num_threads(1)  # as in every test; a module's fixture runs before that is set
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(benchmark, "full_size", lambda data: data)

@@ -374,6 +374,15 @@ def test_the_views_are_scored_beside_the_plain_look(data, tmp_path):
     assert found.final["test_accuracy"] == accuracy(plain)
     assert (plain.logits != views.logits).any(axis=1).mean() == 0.5
     assert found.provenance["views_seconds"] >= 0
+    # Of a run whose stem rests at the end, what rests counts as trained.
+    assert found.parameters == experiment.num_parameters(
+        experiment.new_model(SPEEDRUN, seed=0, num_classes=10, runtime=FP32)
+    )
+    assert set(found.final) == {
+        f"{split}_{name}"
+        for split in ("test", "test_views", "val", "val_views")
+        for name in ("accuracy", "loss")
+    }
 
 
 def test_the_stem_looks_at_training_images_alone(data):

@@ -241,3 +241,23 @@ def test_with_many_recipes_no_two_look_alike_and_the_legend_stands_beside_the_po
     assert len(looks) == 12
     figure.draw_without_rendering()
     assert axes.get_legend().get_window_extent().x0 >= axes.get_window_extent().x1
+
+
+def test_lines_has_one_line_a_label_and_can_be_logarithmic():
+    figure = plots.lines([1, 10], {"a": [1.0, 2.0], "b": [3.0, 4.0]}, xlabel="x", ylabel="y")
+    axes = figure.axes[0]
+    assert [line.get_ydata().tolist() for line in axes.get_lines()] == [[1, 2], [3, 4]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
+    assert axes.get_xscale() == "linear"
+    log = plots.lines([1, 10], {"a": [1.0, 2.0]}, xlabel="x", ylabel="y", log=True).axes[0]
+    assert (log.get_xscale(), log.get_yscale()) == ("log", "log")
+
+
+def test_lines_without_anything_to_draw_says_so():
+    figure = plots.lines([1, 2], {}, xlabel="x", ylabel="y")
+    assert "Not recorded yet" in figure.axes[0].texts[0].get_text()
+
+
+def test_a_line_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="'a' has 1 numbers for 2 places"):
+        plots.lines([1, 2], {"a": [1.0]}, xlabel="x", ylabel="y")

@@ -26,7 +26,7 @@ from cifar_lessons.objectives.base import Objective
 from cifar_lessons.runtime import Runtime, stream_seed
 from cifar_lessons.training import checkpoint as checkpoints
 from cifar_lessons.training.ema import build_ema
-from cifar_lessons.training.optim import set_rates
+from cifar_lessons.training.optim import set_rates, wake
 from cifar_lessons.training.schedule import rate_at
 from cifar_lessons.training.step import check_finite, train_step
 
@@ -226,6 +226,7 @@ def fit(
                 result.stopped_by = "signal" if stop else "deadline"
                 return result
     result.finished = True
+    wake(optimizer)
     result.model.eval()
     return result
 

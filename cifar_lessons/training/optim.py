@@ -91,6 +91,13 @@ def set_rates(optimizer: Optimizer, rate: Callable[[float], float]) -> None:
                 weight.requires_grad_(group["lr"] > 0)
 
 
+def wake(optimizer: Optimizer) -> None:
+    """Let weights that rest learn again, as they could before training."""
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            weight.requires_grad_(True)
+
+
 def set_lr(optimizer: Optimizer, lr: float) -> None:
     """Set the learning rate of every group, each at its own scale."""
     set_rates(optimizer, lambda _: lr)

@@ -159,6 +159,7 @@ def test_each_layer_in_bf16_agrees_with_fp32_forward_and_backward(model, images)
     for layer, inputs in met:
         layer._forward_hooks.clear()
         layer.weight.data = rounded(layer.weight.data)
+        layer.weight.requires_grad_(True)  # a layer that is never trained too
         results = []
         for half in (True, False):
             x = rounded(inputs).requires_grad_()

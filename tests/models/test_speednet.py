@@ -45,19 +45,20 @@ def test_directions_that_never_occur_stay_small():
     )
     filters = whitening_filters(grey)
     assert filters.isfinite().all()
-    assert filters.flatten(1).norm(dim=1).max() <= 1 / 5e-4**0.5 + 1e-3
+    assert filters.flatten(1).norm(dim=1).max() < 1.001 / 5e-4**0.5
 
 
 def test_bf16_agrees_with_fp32_on_the_whitening_layer(images):
     """A 2x2 convolution in bf16 has given wrong results in earlier releases of PyTorch."""
     filters = whitening_filters(images)
-    exact = nn.functional.conv2d(images, filters)
+    exact = nn.functional.conv2d(images.bfloat16().double(), filters.bfloat16().double())
     for memory_format in (torch.contiguous_format, torch.channels_last):
         batch = images.contiguous(memory_format=memory_format)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             half = nn.functional.conv2d(batch, filters)
         assert half.dtype is torch.bfloat16
-        assert (half.float() - exact).abs().max() < 0.02 * exact.abs().max()
+        # Both sides begin with the same rounded numbers, so only the result's rounding is left.
+        torch.testing.assert_close(half.double(), exact, rtol=2**-8, atol=1e-3)
 
 
 def test_prepare_sets_the_stem_and_training_leaves_it(small, images):

@@ -76,6 +76,7 @@ class ByHand:
     ids=["nesterov", "momentum", "plain sgd", "adam", "adamw"],
 )
 def test_matches_the_arithmetic_by_hand(config):
+    torch.manual_seed(0)
     layer = nn.Linear(1, 1)
     weight, bias = (ByHand(config, p.item(), decays=p.ndim > 1) for p in layer.parameters())
     optimizer = build_optimizer(layer, config)
