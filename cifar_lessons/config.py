@@ -271,6 +271,8 @@ class Recipe:
         )
 
 
+# Tables that a recipe may do without: setting one of their fields begins at the defaults.
+OPTIONAL = {"views": ViewsConfig}
 NOT_COMPARED = ("seeds", "keep_weights", "expects", "about")
 
 
@@ -393,6 +395,8 @@ def override(recipe: Recipe, assignment: str) -> Recipe:
     for part in parents:
         if part not in here:
             raise UserError(f"unknown field {seen + part!r}: {suggest(part, here)}")
+        if here[part] is None and part in OPTIONAL:
+            here[part] = to_dict(OPTIONAL[part]())
         if not isinstance(here[part], dict):
             raise UserError(f"{seen + part} has no fields of its own; try {seen + part}=VALUE")
         here, seen = here[part], f"{seen}{part}."

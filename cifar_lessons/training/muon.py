@@ -34,7 +34,7 @@ def orthogonalise(matrix: Tensor, *, steps: int = 3, eps: float = 1e-7) -> Tenso
         (R, C), of the type of the input.
     """
     a, b, c = NEWTON_SCHULZ
-    x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T  # the small side gives A
+    x: Tensor = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T  # the small side gives A
     x = x / (x.norm() + eps)  # the largest singular value is now at most 1
     for _ in range(steps):
         gram = x @ x.T
