@@ -37,7 +37,8 @@ RULES: dict[str, list[str]] = {
     # The ledger and the figures, from recorded runs alone.
     "tables": [],
     "verdicts": ["evaluation.metrics"],
-    "judges": ["evaluation.metrics", "verdicts"],
+    "targets": [],
+    "judges": ["evaluation.metrics", "targets", "verdicts"],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
         "verdicts",
@@ -150,7 +151,7 @@ def python(code: str, **environment: str) -> str:
 
 WITHOUT_TORCH = [
     *("atomic", "claims", "cli", "config", "errors", "evaluation.metrics", "plots", "recipes"),
-    *("judges", "reports", "runs", "tables", "verdicts"),
+    *("judges", "reports", "runs", "tables", "targets", "verdicts"),
 ]
 
 
