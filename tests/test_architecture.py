@@ -43,8 +43,10 @@ RULES: dict[str, list[str]] = {
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
         "verdicts",
     ],
-    "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables"],
-    "plots": ["evaluation.metrics", "reports"],
+    "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables", "targets"],
+    "canvas": [],
+    "plots": ["canvas", "evaluation.metrics", "reports"],
+    "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
     "experiment": [*LIBRARY, "errors", "runs"],
     "notebook": [*LIBRARY, "errors", "experiment", "plots"],
@@ -151,7 +153,7 @@ def python(code: str, **environment: str) -> str:
 
 WITHOUT_TORCH = [
     *("atomic", "claims", "cli", "config", "errors", "evaluation.metrics", "plots", "recipes"),
-    *("judges", "reports", "runs", "tables", "targets", "verdicts"),
+    *("canvas", "judges", "reports", "schedule_plots", "runs", "tables", "targets", "verdicts"),
 ]
 
 
@@ -249,6 +251,7 @@ def test_importing_touches_nothing():
 ELSEWHERE = {
     "__init__": "test_architecture.py",
     "__main__": "test_cli.py",
+    "canvas": "test_plots.py",  # what its figures are drawn on
     "data.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
     "judges.__init__": "test_claims.py",  # the ledger asks them all

@@ -79,7 +79,7 @@ class RangeTest:
         else:
             lines.append(
                 f"the loss falls fastest at a rate of {self.suggestion:.2g}, and is lowest at "
-                f"{self.lowest:.2g}: try peak rates between the two"
+                f"{self.lowest:.2g}: begin between the two; after a warm-up the peak may be higher"
             )
         return "\n".join(lines)
 
