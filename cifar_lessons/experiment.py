@@ -25,6 +25,7 @@ from cifar_lessons.evaluation.tta import predict_views
 from cifar_lessons.models import Classifier, build_model
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.runtime import Runtime, device_name, num_cores, stream_seed
+from cifar_lessons.training import range_test as ranges
 from cifar_lessons.training.fit import FitResult, fit
 from cifar_lessons.training.optim import build_optimizer
 
@@ -47,6 +48,23 @@ def new_model(recipe: Recipe, *, seed: int, num_classes: int, runtime: Runtime) 
     torch.manual_seed(stream_seed(seed, "init"))
     model = build_model(recipe.model.name, num_classes=num_classes, **recipe.model.options)
     return model.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _ready_model(recipe: Recipe, data: Cifar, *, seed: int, runtime: Runtime) -> Classifier:
+    """Return the recipe's network as it is when training begins.
+
+    Raises:
+        UserError: It cannot take images of the recipe's sizes.
+    """
+    model = new_model(recipe, seed=seed, num_classes=len(data.classes), runtime=runtime)
+    if recipe.data.sizes and not model.any_side:
+        raise UserError(
+            f"{recipe.model.name} takes images of 32 pixels alone, got data.sizes "
+            f"{recipe.data.sizes}; try --set data.sizes=[]"
+        )
+    some = data.train.images[:PREPARE_IMAGES].to(runtime.device)
+    model.prepare(normalise(some, recipe.data))
+    return model
 
 
 def num_parameters(model: nn.Module) -> int:
@@ -79,14 +97,7 @@ def train(
         save_every: See `fit`.
         progress: See `fit`.
     """
-    model = new_model(recipe, seed=seed, num_classes=len(data.classes), runtime=runtime)
-    if recipe.data.sizes and not model.any_side:
-        raise UserError(
-            f"{recipe.model.name} takes images of 32 pixels alone, got data.sizes "
-            f"{recipe.data.sizes}; try --set data.sizes=[]"
-        )
-    some = data.train.images[:PREPARE_IMAGES].to(runtime.device)
-    model.prepare(normalise(some, recipe.data))
+    model = _ready_model(recipe, data, seed=seed, runtime=runtime)
 
     def validate(model: nn.Module) -> dict[str, float]:
         found = predict(model, data.val, recipe.data, runtime=runtime)
@@ -113,6 +124,30 @@ def train(
         deadline=deadline,
         save_every=save_every,
         progress=progress,
+    )
+
+
+def range_test(
+    recipe: Recipe, data: Cifar, *, seed: int, runtime: Runtime, **changes: Any
+) -> ranges.RangeTest:
+    """Return which learning rates are worth trying for the recipe; no network is kept.
+
+    Args:
+        recipe: Its network, images, loss and optimizer are used; its rate and schedule are not.
+        data: The splits; the training images are used.
+        seed: Of first weights, order, augmentation and dropout.
+        runtime: Device and precision.
+        changes: `low`, `high` and `steps` of `training.range_test.range_test`.
+    """
+    return ranges.range_test(
+        _ready_model(recipe, data, seed=seed, runtime=runtime),
+        SupervisedObjective(label_smoothing=recipe.objective.label_smoothing),
+        train=TrainLoader(
+            data.train, recipe.data, batch_size=recipe.batch_size, seed=seed, device=runtime.device
+        ),
+        optim=recipe.optim,
+        runtime=runtime,
+        **changes,
     )
 
 

@@ -37,12 +37,17 @@ RULES: dict[str, list[str]] = {
     # The ledger and the figures, from recorded runs alone.
     "tables": [],
     "verdicts": ["evaluation.metrics"],
+    "targets": [],
+    "judges": ["evaluation.metrics", "targets", "verdicts"],
     "claims": [
-        *("config", "errors", "evaluation.metrics", "recipes", "runs", "tables", "verdicts"),
+        *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
+        "verdicts",
     ],
     "projection": ["config", "tables"],
-    "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables"],
-    "plots": ["evaluation.metrics", "reports"],
+    "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables", "targets"],
+    "canvas": [],
+    "plots": ["canvas", "evaluation.metrics", "reports"],
+    "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
     "experiment": [*LIBRARY, "errors", "runs"],
     "notebook": [*LIBRARY, "errors", "experiment", "plots"],
@@ -153,7 +158,7 @@ def python(code: str, **environment: str) -> str:
 
 WITHOUT_TORCH = [
     *("atomic", "claims", "cli", "config", "errors", "evaluation.metrics", "plots", "recipes"),
-    *("reports", "runs", "tables", "verdicts"),
+    *("canvas", "judges", "reports", "schedule_plots", "runs", "tables", "targets", "verdicts"),
 ]
 
 
@@ -251,8 +256,10 @@ def test_importing_touches_nothing():
 ELSEWHERE = {
     "__init__": "test_architecture.py",
     "__main__": "test_cli.py",
+    "canvas": "test_plots.py",  # what its figures are drawn on
     "data.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
+    "judges.__init__": "test_claims.py",  # the ledger asks them all
     "training.__init__": "test_architecture.py",
     "objectives.__init__": "test_architecture.py",
     "objectives.base": "objectives/test_supervised.py",  # a protocol and its result

@@ -400,3 +400,16 @@ def test_a_network_that_takes_one_size_alone_says_so(data):
         UserError, match=r"deep_cnn takes images of 32 pixels alone, got data.sizes"
     ):
         experiment.train(sizes, data, seed=0, runtime=FP32, progress=False)
+
+
+# --- range test -------------------------------------------------------------------------------
+
+
+def test_a_range_test_takes_the_recipe_but_its_rate(data):
+    changes = {"seed": 0, "runtime": FP32, "steps": 12, "low": 1e-3, "high": 0.1}
+    found = experiment.range_test(RECIPE, data, **changes)
+    assert (len(found.rates), found.rates[0]) == (12, 1e-3)
+    other_rate = dataclasses.replace(RECIPE, optim=OptimConfig(peak_lr=7.0))
+    assert experiment.range_test(other_rate, data, **changes) == found
+    other_loss = override(RECIPE, "objective.label_smoothing=0.5")
+    assert experiment.range_test(other_loss, data, **changes).losses != found.losses
