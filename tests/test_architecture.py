@@ -53,6 +53,9 @@ RULES: dict[str, list[str]] = {
         *(*LIBRARY, "errors", "experiment", "interleave", "plain_loop", "recipes", "runs"),
         "throughput",
     ],
+    # On the command line, what computes is imported inside the function that needs it.
+    "typed": ["errors"],
+    "bench_commands": ["benchmark", "errors", "runs", "typed"],
     "cli": ["*"],
     "__main__": ["cli"],
 }
@@ -147,8 +150,8 @@ def python(code: str, **environment: str) -> str:
 
 
 WITHOUT_TORCH = [
-    *("atomic", "claims", "cli", "config", "errors", "evaluation.metrics", "plots", "recipes"),
-    *("reports", "runs", "tables", "verdicts"),
+    *("atomic", "bench_commands", "claims", "cli", "config", "errors", "evaluation.metrics"),
+    *("plots", "recipes", "reports", "runs", "tables", "typed", "verdicts"),
 ]
 
 
@@ -167,7 +170,9 @@ def test_figures_ledger_and_help_need_no_torch():
     assert found.strip() == "False"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["list"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["bench", "--help"], ["list"]]
+)
 def test_commands_that_do_not_compute_import_no_torch(arguments):
     code = (
         "import sys\n"

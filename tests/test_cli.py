@@ -496,16 +496,3 @@ def test_a_signal_saves_and_the_same_command_continues(made_up_cli, tmp_path, nu
     assert again.returncode == 0, again.stderr
     assert "resuming at epoch " in again.stdout
     assert "stopped by the deadline and saved" in again.stdout
-
-
-@pytest.mark.parametrize(
-    ("typed_words", "kept"),
-    [
-        ("train simple_cnn --out /home/me/runs --seed 1", "train simple_cnn --seed 1"),
-        ("train simple_cnn --data=/mnt/cifar --seed 1", "train simple_cnn --seed 1"),
-        ("bench train --seconds 5 --data /mnt/cifar", "bench train --seconds 5"),
-    ],
-)
-def test_a_recorded_command_names_no_folder_of_this_machine(monkeypatch, typed_words, kept):
-    monkeypatch.setattr(sys, "argv", ["cifar-lessons", *typed_words.split()])
-    assert cli._typed() == f"cifar-lessons {kept}"
