@@ -1,7 +1,8 @@
 """The ledger: what the article claims, what the recorded runs say, and a verdict by rule.
 
-`book/claims.toml` holds the claims, `verdicts.py` the rules, `runs.py` the measurements. Here they
-meet. Without its runs a claim stays open, and the row says which recipes are missing.
+`book/claims.toml` holds the claims, `verdicts.py` the rules, `judges/` what is asked of each claim
+by them, `runs.py` the measurements. Here they meet. Without its runs a claim stays open, and the
+row says which recipes are missing.
 """
 
 import shutil
@@ -17,8 +18,9 @@ from cifar_lessons import recipes, runs
 from cifar_lessons.config import from_dict
 from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.evaluation.metrics import Predictions
+from cifar_lessons.judges import JUDGES
 from cifar_lessons.tables import Cell, Markdown, Table
-from cifar_lessons.verdicts import JUDGES, Claim, Evidence, Finding, percent
+from cifar_lessons.verdicts import Claim, Evidence, Finding, percent
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 
@@ -99,6 +101,7 @@ class _Store:
     def __init__(self, root: Path | None) -> None:
         self.root = root
         self._predictions: dict[str, dict[int, Predictions]] = {}
+        self._history: dict[str, dict[int, list[dict[str, float]]]] = {}
         self._parameters: dict[str, int] = {}
         self._stale: dict[str, list[int]] = {}
 
@@ -108,6 +111,7 @@ class _Store:
             status = runs.status(recipes.get(name), root=self.root)
             fresh = {seed: run for seed, _, run in status if run is not None}
             self._predictions[name] = {seed: run.logits("test") for seed, run in fresh.items()}
+            self._history[name] = {seed: run.history for seed, run in fresh.items()}
             for run in fresh.values():
                 self._parameters[name] = run.parameters
             self._stale[name] = [seed for seed, state, _ in status if state == "stale"]
@@ -130,6 +134,7 @@ class _Store:
             {name: seeds for name, seeds in found.items() if 0 in seeds},  # so that pairs exist
             {name: self._parameters[name] for name in names if name in self._parameters},
             {name: values for name, values in studies.items() if values is not None},
+            {name: self._history[name] for name, seeds in found.items() if 0 in seeds},
         )
 
 

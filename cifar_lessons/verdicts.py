@@ -1,11 +1,12 @@
-"""From measurements to a verdict: a rule for each kind of claim, and a judge for each claim.
+"""From measurements to a verdict: what a judge sees and returns, and the rules that judges share.
 
-Judges see `Evidence` (predictions by seed, studies) and the claim's entry, and return a `Finding`.
-They are pure: what is recorded decides, and nobody types a verdict. Where several comparisons are
-made for one claim, their p-values are corrected by Holm's method before any is believed.
+A judge maps a claim's entry and the `Evidence` (predictions and history by seed, studies) to a
+`Finding`. It is pure: what is recorded decides, and nobody types a verdict. The judges are in the
+package `judges`, a module for each group of chapters. Where several comparisons are made for one
+claim, their p-values are corrected by Holm's method before any is believed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -51,11 +52,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is recorded: test predictions by recipe and seed, parameters, and studies."""
+    """What is recorded: test predictions and history by recipe and seed, parameters, studies."""
 
     predictions: Mapping[str, Mapping[int, Predictions]] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
     studies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    history: Mapping[str, Mapping[int, Sequence[Mapping[str, float]]]] = field(default_factory=dict)
 
     def __contains__(self, recipe: str) -> bool:
         """Return whether there is at least one run of that recipe."""
@@ -129,7 +131,7 @@ def points(e: Estimate) -> str:
     return text.replace("-", "−") + ("" if e.n > 1 else ", interval for test images only")
 
 
-def _compare(evidence: Evidence, base: str, others: Sequence[str]) -> tuple[list[Side], list[str]]:
+def compare(evidence: Evidence, base: str, others: Sequence[str]) -> tuple[list[Side], list[str]]:
     """Return the side of 0 of each `other` minus `base`, Holm-corrected, and a line for each."""
     found = [evidence.difference(base, other) for other in others]
     p_values = holm([e.p_value() for e in found])
@@ -138,165 +140,3 @@ def _compare(evidence: Evidence, base: str, others: Sequence[str]) -> tuple[list
         for other, e, p in zip(others, found, p_values, strict=True)
     ]
     return sides(found, 0.0), lines
-
-
-# --- Judges --------------------------------------------------------------------------------
-
-
-def _c01(claim: Claim, evidence: Evidence) -> Finding:
-    facts = evidence.studies["data_facts"]
-    wrong = [
-        f"{name} is {facts[name]}, not {told}"
-        for name, told in claim.numbers["cifar10"].items()
-        if facts[name] != told
-    ]
-    same = facts["duplicates"]
-    details = [
-        f"images of each class: {facts['train_per_class']} to train with, "
-        f"{facts['test_per_class']} to test with",
-        f"exact copies: {same['within_train']} within train, {same['within_test']} within test, "
-        f"{same['test_in_train']} test images are in train",
-        f"{same['test_near_train']} test images nearly equal a train image at the same place; "
-        "copies that are shifted or scaled escape this search",
-    ]
-    hundred = evidence.studies.get("data_facts_cifar100")
-    if hundred and hundred["classes"] != claim.numbers["cifar100_classes"]:
-        wrong.append(f"CIFAR-100 has {hundred['classes']} classes")
-    rest = "" if hundred else "; CIFAR-100 is not counted yet"
-    return Finding(
-        "corrected" if wrong else "reproduced",
-        ("; ".join(wrong) or "every count equals the article's") + rest,
-        f"{facts['train_images']:,} + {facts['test_images']:,} images, {facts['classes']} classes",
-        details=tuple(details),
-    )
-
-
-def _c02(claim: Claim, evidence: Evidence) -> Finding:
-    facts = evidence.studies["data_facts"]
-    wrong = []
-    for name in ("mean", "std"):
-        half = claim.numbers[f"{name}_precision"]
-        for channel, told, ours in zip(
-            ("red", "green", "blue"), claim.numbers[name], facts[name], strict=True
-        ):
-            if abs(told - ours) > half:
-                wrong.append(f"{name} of {channel} is {ours:.5f}, printed {told}")
-    constants = "; ".join(f"{n} {', '.join(f'{v:.4f}' for v in facts[n])}" for n in ("mean", "std"))
-    base, *others = claim.recipes
-    found, lines = _compare(evidence, base, others)
-    came = "as predicted, no effect can be seen" if set(found) == {"unclear"} else "an effect shows"
-    return Finding(
-        "corrected" if wrong else "reproduced",
-        f"{'; '.join(wrong) or 'all six constants round to those printed'}. In training: {came}",
-        constants,
-        details=(*lines, f"mean of per-image stds: {[round(v, 4) for v in facts['image_std']]}"),
-    )
-
-
-def _c03(claim: Claim, evidence: Evidence) -> Finding:
-    base, flip = claim.recipes
-    more = [r for r in claim.also if r in evidence]
-    found, lines = _compare(evidence, base, [flip, *more])
-    estimate = evidence.difference(base, flip)
-    words: dict[Side, tuple[Verdict, str]] = {
-        "above": ("reproduced", "flips raise the test accuracy"),
-        "below": ("corrected", "flips lower the test accuracy"),
-        "unclear": ("open", "the interval holds 0, so these runs can't tell"),
-    }
-    verdict, reason = words[found[0]]
-    return Finding(verdict, reason, points(estimate), estimate, tuple(lines))
-
-
-def _accuracy(claim: Claim, evidence: Evidence) -> Finding:
-    estimate = evidence.mean(claim.recipes[0])
-    verdict, reason = at_least(claim, estimate)
-    details = [f"{r}: {percent(evidence.mean(r))}" for r in claim.also if r in evidence]
-    return Finding(verdict, reason, percent(estimate), estimate, tuple(details))
-
-
-def _c06(claim: Claim, evidence: Evidence) -> Finding:
-    assert claim.value is not None
-    low, high = claim.numbers["ratio"]
-    base, *arms = claim.recipes
-    also = [r for r in claim.also if r in evidence]
-    means = {r: evidence.mean(r) for r in (*arms, *also)}
-    ratio = {r: evidence.parameters[r] / evidence.parameters[base] for r in means}
-    begins = claim.value - claim.precision
-    reach = dict(zip(arms, sides([means[r] for r in arms], begins / 100), strict=True))
-    enough = [r for r in arms if reach[r] == "above"]
-    other = [r for r in enough if not low <= ratio[r] <= high]
-    verdict: Verdict
-    if other:
-        verdict = "corrected"
-        reason = f"{claim.value:g} % is reached without {low:g} to {high:g} times the weights: " + (
-            ", ".join(f"{r} has {ratio[r]:.2f} times" for r in other)
-        )
-    elif enough:
-        verdict = "reproduced"
-        reason = f"what reaches {claim.value:g} % has {low:g} to {high:g} times the weights"
-    elif set(reach.values()) == {"below"}:
-        verdict, reason = "corrected", f"none of them reaches {begins:g} %"
-    else:
-        verdict, reason = "open", f"no interval is clear of {begins:g} %"
-    return Finding(
-        verdict,
-        reason,
-        "; ".join(f"{100 * means[r].mean:.1f} % at {ratio[r]:.2f}x" for r in arms),
-        details=tuple(f"{r}, {ratio[r]:.2f} times the weights: {percent(means[r])}" for r in means),
-    )
-
-
-def _c08(claim: Claim, evidence: Evidence) -> Finding:
-    simple, deep = claim.recipes
-    estimate = evidence.difference(simple, deep)
-    verdict, reason = equals(claim, estimate)
-    assert claim.value is not None
-    own = claim.numbers["resnet18"] - claim.numbers["simple_cnn"]
-    if abs(own - claim.value) > 2 * claim.precision:
-        verdict = "corrected"
-        reason = (
-            f"the article's own figures give {claim.numbers['resnet18']:g} − "
-            f"{claim.numbers['simple_cnn']:g} = {own:g}, not {claim.value:g}; measured: {reason}"
-        )
-    details = []
-    fair, narrow, *ablations = claim.also
-    if fair in evidence:
-        details.append(f"{deep} against {fair}: {points(evidence.difference(fair, deep))}")
-    ablations = [r for r in ablations if r in evidence]
-    if narrow in evidence and ablations:
-        details += _compare(evidence, narrow, ablations)[1]
-    return Finding(verdict, reason, points(estimate), estimate, tuple(details))
-
-
-def _c09(claim: Claim, evidence: Evidence) -> Finding:
-    blocks = evidence.studies["parameter_counts"]["blocks"]
-    needs = [b for b in blocks["resnet50"] if b not in claim.numbers["blocks"]]
-    deep = claim.recipes[-1]
-    means = [evidence.mean(r) for r in claim.recipes]
-    trains = sides(means, claim.numbers["trains"] / 100)
-    details = [f"{r}: {percent(e)}" for r, e in zip(claim.recipes, means, strict=True)]
-    details += [f"{r} is made of {', '.join(b)}" for r, b in blocks.items()]
-    estimate = means[-1]
-    if trains[-1] != "above":
-        reason = f"{deep} is not clearly above {claim.numbers['trains']:g} %"
-        return Finding("open", reason, percent(estimate), estimate, tuple(details))
-    if needs:
-        reason = (
-            f"ResNet-50 needs a block that is not printed: {', '.join(needs)}; with it, it trains"
-        )
-        return Finding("corrected", reason, percent(estimate), estimate, tuple(details))
-    return Finding(
-        "reproduced", "the printed block is enough", percent(estimate), estimate, tuple(details)
-    )
-
-
-JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
-    "C01": _c01,
-    "C02": _c02,
-    "C03": _c03,
-    "C05": _accuracy,
-    "C06": _c06,
-    "C07": _accuracy,
-    "C08": _c08,
-    "C09": _c09,
-}

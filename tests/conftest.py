@@ -184,6 +184,26 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
 
 
 @pytest.fixture
+def made_up_predictions() -> Callable[..., dict[int, Predictions]]:
+    """Return `(accuracy, seeds, salt=0) -> predictions by seed`, with about that accuracy.
+
+    The same of the 10,000 images are hard for all of them.
+    """
+    images = 10_000
+    hardness = np.random.default_rng(0).permutation(images) / images
+
+    def make(accuracy: float, seeds: int, *, salt: int = 0) -> dict[int, Predictions]:
+        found = {}
+        for seed in range(seeds):
+            noise = np.random.default_rng([seed, salt]).normal(size=images)
+            right = hardness + 0.02 * noise < accuracy
+            found[seed] = Predictions(np.stack([right, ~right], 1), np.zeros(images, np.int64))
+        return found
+
+    return make
+
+
+@pytest.fixture
 def without_torch() -> Callable[[str], None]:
     """Return a function that runs code in a process where torch can't be imported."""
     block = """

@@ -37,8 +37,10 @@ RULES: dict[str, list[str]] = {
     # The ledger and the figures, from recorded runs alone.
     "tables": [],
     "verdicts": ["evaluation.metrics"],
+    "judges": ["evaluation.metrics", "verdicts"],
     "claims": [
-        *("config", "errors", "evaluation.metrics", "recipes", "runs", "tables", "verdicts"),
+        *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
+        "verdicts",
     ],
     "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables"],
     "plots": ["evaluation.metrics", "reports"],
@@ -151,7 +153,7 @@ def python(code: str, **environment: str) -> str:
 
 WITHOUT_TORCH = [
     *("atomic", "bench_commands", "claims", "cli", "config", "errors", "evaluation.metrics"),
-    *("plots", "recipes", "reports", "runs", "tables", "typed", "verdicts"),
+    *("judges", "plots", "recipes", "reports", "runs", "tables", "typed", "verdicts"),
 ]
 
 
@@ -253,6 +255,7 @@ ELSEWHERE = {
     "__main__": "test_cli.py",
     "data.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
+    "judges.__init__": "test_claims.py",  # the ledger asks them all
     "training.__init__": "test_architecture.py",
     "objectives.__init__": "test_architecture.py",
     "objectives.base": "objectives/test_supervised.py",  # a protocol and its result

@@ -8,7 +8,7 @@ import pytest
 
 from cifar_lessons import claims, recipes, runs, studies
 from cifar_lessons.errors import UserError
-from cifar_lessons.verdicts import JUDGES
+from cifar_lessons.judges import JUDGES
 
 ENTRY = """
 [[claim]]

@@ -1,0 +1,17 @@
+"""A judge for each claim that can be judged, by its id: a module for each group of chapters."""
+
+from collections.abc import Callable
+
+from cifar_lessons.judges import data, networks
+from cifar_lessons.verdicts import Claim, Evidence, Finding
+
+JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
+    "C01": data.c01,
+    "C02": data.c02,
+    "C03": data.c03,
+    "C05": networks.accuracy,
+    "C06": networks.c06,
+    "C07": networks.accuracy,
+    "C08": networks.c08,
+    "C09": networks.c09,
+}
