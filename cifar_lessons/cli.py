@@ -107,7 +107,7 @@ def train(
         out: The run is written to OUT/RECIPE/seedK.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         device: auto, cpu, cuda, cuda:1 or mps.
-        precision: auto, fp32, bf16 or fp16.
+        precision: auto, fp32, bf16 or fp16; a recipe that fixes one takes no other.
         threads: CPU threads; as many as there are cores if not given.
     """
     from cifar_lessons import recipes
@@ -122,6 +122,11 @@ def train(
         raise UserError(f"--threads must be in [1, 256], got {threads}; try --threads 2")
     if seed < 0:
         raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
+    if chosen.precision != "auto" and precision not in ("auto", chosen.precision):
+        raise UserError(
+            f"{chosen.name} computes in {chosen.precision}, got --precision {precision}; leave "
+            f"--precision out, or try --set precision={precision}"
+        )
     deadline = None if seconds is None else time.monotonic() + seconds
     import torch
 
@@ -129,7 +134,9 @@ def train(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    found = runtime.detect(device=device, precision=precision)
+    found = runtime.detect(
+        device=device, precision=chosen.precision if precision == "auto" else precision
+    )
     folder = out / chosen.name / f"seed{seed}"
     loaded = experiment.load_data(chosen, data)
     print(f"{chosen.name} seed {seed} on {found.device}, {found.precision} -> {folder}", flush=True)

@@ -153,6 +153,11 @@ def test_the_examples_of_the_help_are_commands(typed, monkeypatch):
         ("train simple_cnn --device toaster", "must be auto, cpu, cuda or mps, got 'toaster'"),
         ("train simple_cnn --precision fp8", "must be auto, fp32, bf16 or fp16, got 'fp8'"),
         ("train simple_cnn --device cpu --precision fp16", "do not support fp16; try --precision"),
+        (
+            "train simple_cnn_fp32 --precision bf16",
+            "simple_cnn_fp32 computes in fp32, got --precision bf16; leave --precision out, or",
+        ),
+        ("train simple_cnn --set precision=fp8", "precision must be one of 'auto', 'fp32', 'bf1"),
         ("train simple_cnn --set name=../x", "name must be letters, digits and _, got '../x'"),
         ("record simple_cnn", "no finished run in outputs/simple_cnn/seed0; run `cifar-lessons t"),
         ("record simple_cnn --seed 5", "seed 5 is not among the planned ones of simple_cnn (0 to"),

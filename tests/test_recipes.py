@@ -96,6 +96,9 @@ ARMS = {
         "optim.schedule.name: recorded 'one_cycle', now 'constant'"
     },
     ("resnet18_w16", "resnet18_w32"): {"model.options.width: recorded 16, now 32"},
+    # C11: the precision alone
+    ("simple_cnn", "simple_cnn_fp32"): {"precision: recorded 'auto', now 'fp32'"},
+    ("resnet18_w16", "resnet18_w16_fp32"): {"precision: recorded 'auto', now 'fp32'"},
     # C09: the depth alone
     ("resnet18_w16", "resnet34_w16"): {"model.name: recorded 'resnet18', now 'resnet34'"},
     ("resnet18_w16", "resnet50_w16"): {"model.name: recorded 'resnet18', now 'resnet50'"},
