@@ -92,6 +92,28 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
+def panels(
+    width: float, height: float, *, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure in the style of the book, for what other modules draw.
+
+    Args:
+        width: In inches.
+        height: In inches.
+        rows: Of panels.
+        columns: Of panels.
+        options: Of matplotlib's `Figure.subplots`, such as `sharey=True`.
+    """
+    use_book_style()
+    figure = _BookFigure(figsize=(width, height), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+
+
+def nothing_yet() -> Figure:
+    """Return a figure that says that there is nothing to draw."""
+    return _empty()
+
+
 def _empty() -> Figure:
     """Return a figure that says that there is nothing to draw."""
     figure, axes = _axes(7, 1.2)

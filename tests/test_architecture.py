@@ -51,13 +51,21 @@ RULES: dict[str, list[str]] = {
     "interleave": ["runtime"],
     "plain_loop": ["config", "data"],
     "throughput": ["atomic", "errors", "runs", "tables"],
-    "benchmark": [
-        *(*LIBRARY, "errors", "experiment", "interleave", "plain_loop", "recipes", "runs"),
+    "speed.conditions": ["interleave", "runs", "runtime"],
+    "speed.wrong": ["errors"],
+    "speed.tables": ["runs", "tables", "throughput"],
+    "speed.figures": ["plots", "speed.tables"],
+    "speed": [
+        *(*LIBRARY, "benchmark", "errors", "experiment", "interleave", "plain_loop", "recipes"),
         "throughput",
+    ],
+    "benchmark": [
+        *(*LIBRARY, "errors", "experiment", "interleave", "plain_loop", "recipes"),
+        *("speed.conditions", "throughput"),
     ],
     # On the command line, what computes is imported inside the function that needs it.
     "typed": ["errors"],
-    "bench_commands": ["benchmark", "errors", "runs", "typed"],
+    "bench_commands": ["benchmark", "errors", "runs", "speed", "typed"],
     "cli": ["*"],
     "__main__": ["cli"],
 }
@@ -153,7 +161,8 @@ def python(code: str, **environment: str) -> str:
 
 WITHOUT_TORCH = [
     *("atomic", "bench_commands", "claims", "cli", "config", "errors", "evaluation.metrics"),
-    *("judges", "plots", "recipes", "reports", "runs", "tables", "typed", "verdicts"),
+    *("judges", "plots", "recipes", "reports", "runs", "speed.figures", "speed.tables", "tables"),
+    *("typed", "verdicts"),
 ]
 
 
@@ -256,6 +265,7 @@ ELSEWHERE = {
     "data.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
     "judges.__init__": "test_claims.py",  # the ledger asks them all
+    "speed.__init__": "test_architecture.py",
     "training.__init__": "test_architecture.py",
     "objectives.__init__": "test_architecture.py",
     "objectives.base": "objectives/test_supervised.py",  # a protocol and its result
