@@ -57,12 +57,12 @@ def formats() -> Figure:
         reach.barh(row, high - low, left=low, height=0.6, color="C1", hatch="//", edgecolor="white")
         tiny = np.log10(limits(name)["tiniest"])
         reach.barh(row, low - tiny, left=tiny, height=0.6, color="C7", alpha=0.4)
-        step = f"next number after 1: {1 + limits(name)['step']:.7g}"
+        step = f"next number after 1: {1 + limits(name)['step']:.8g}"
         reach.text(high + 1, row, step, va="center", fontsize="small")
     bits.set(xlim=(-7, 32), ylim=(2.6, -0.6))
     bits.axis("off")
     bits.legend(loc="lower right", fontsize="small")
-    reach.set(xlim=(-48, 66), ylim=(2.6, -0.6), xlabel="size of the numbers, as a power of ten")
+    reach.set(xlim=(-48, 76), ylim=(2.6, -0.6), xlabel="size of the numbers, as a power of ten")
     reach.set_yticks(range(len(FORMATS)), list(FORMATS))
     reach.grid(visible=False, axis="y")
     return figure
@@ -153,7 +153,8 @@ def roofline(study: Study) -> Figure:
             )  # fmt: skip
         _roof_axes(panel, precision, peak)
     axes[0].set_ylabel("operations a second")
-    _kinds_legend(axes[0], models, {row["kind"] for row in values["layers"]})
+    _label_kinds(axes[0], models, {row["kind"] for row in values["layers"]})
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -165,13 +166,12 @@ def _roof_axes(axes: Axes, precision: str, peak: float) -> None:
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
 
 
-def _kinds_legend(axes: Axes, models: Sequence[str], kinds: set[Any]) -> None:
+def _label_kinds(axes: Axes, models: Sequence[str], kinds: set[Any]) -> None:
     for index, kind in enumerate(KINDS):
         if kind in kinds:
             axes.plot([], [], MARKERS[index], color=f"C{index}", label=kind)
     for model, fill in zip(models, ("full", "none"), strict=False):
         axes.plot([], [], "o", color="0.3", fillstyle=fill, label=model)
-    axes.legend(fontsize="small", loc="lower right")
 
 
 def where_time_goes(study: Study) -> Figure:
