@@ -5,8 +5,6 @@ the input pipeline alone. See `interleave` for how it is timed, `plain_loop` for
 """
 
 import itertools
-import os
-import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +14,12 @@ import PIL
 import torch
 from torch import nn
 
-from cifar_lessons import runs
 from cifar_lessons.config import DataConfig, ModelConfig, OptimConfig, Recipe
 from cifar_lessons.data.cifar import Cifar, load_or_synthetic
 from cifar_lessons.data.loader import Batch, TrainLoader
 from cifar_lessons.errors import UserError
 from cifar_lessons.experiment import new_model
-from cifar_lessons.interleave import Contender, cpu_seconds_elsewhere, take_turns
+from cifar_lessons.interleave import Contender, take_turns
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.plain_loop import (
     WORKERS,
@@ -33,7 +30,8 @@ from cifar_lessons.plain_loop import (
     plain_step,
 )
 from cifar_lessons.recipes import FLIP_CROP
-from cifar_lessons.runtime import Runtime, detect, device_name, num_cores, stream_seed
+from cifar_lessons.runtime import Runtime, detect, stream_seed
+from cifar_lessons.speed.conditions import Conditions
 from cifar_lessons.throughput import Result, compare, format_result
 from cifar_lessons.training.optim import build_optimizer, set_lr
 from cifar_lessons.training.step import train_step
@@ -80,7 +78,7 @@ def bench_train(
     """
     if not 0 < seconds <= 86_400:
         raise UserError(f"--seconds must be in (0, 86400], got {seconds:g}; try --seconds 270")
-    before = load_average()  # now: later it holds our own work
+    conditions = Conditions()
     runtime = detect(device=device)
     recipe = Recipe(
         name="bench_train",
@@ -91,35 +89,20 @@ def bench_train(
     )
     network(recipe, runtime)  # an unknown name shows before anything takes time
     found = full_size(load_or_synthetic("cifar10", root=data, val_size=0))
-    facts = runs.provenance(
-        command=command,
-        device=device_name(runtime.device),
-        precision=runtime.precision,
-        threads=torch.get_num_threads() if runtime.device.type == "cpu" else 0,
-        cores=num_cores(),
-        data_digest=found.digest,
-    )
-    facts["packages"]["pillow"] = PIL.__version__
-    field = _Field(recipe, found, data, runtime)
+    field = Field(recipe, found, data, runtime)
 
     def say(line: str) -> None:
         if progress:
             print(line, flush=True)
 
-    start, elsewhere = time.perf_counter(), cpu_seconds_elsewhere()
+    conditions.start(runtime, command=command, data_digest=found.digest)
     share = PIPELINE_SHARE * seconds
     say(f"training {model}: three rounds or more")
     train = take_turns(field.loops(ladder), seconds=seconds - share, say=say)
     say("input pipelines alone")
     pipeline = take_turns(field.pipelines(), seconds=share, say=say)
-    spent = time.perf_counter() - start
-    facts |= {"load_average": before, "load_average_after": load_average()}
-    facts["cores_busy_elsewhere"] = (
-        None
-        if elsewhere is None
-        # Clocks tick in hundredths: a short run on an idle machine can come out below 0.
-        else round(max(0.0, (cpu_seconds_elsewhere() or 0.0) - elsewhere) / spent, 3)
-    )
+    facts, spent = conditions.finish()
+    facts["packages"]["pillow"] = PIL.__version__
     values = {
         "model": model,
         "batch_size": recipe.batch_size,
@@ -133,11 +116,6 @@ def bench_train(
         "pipeline_alone": compare(pipeline),
     }
     return {"values": values, "provenance": facts}
-
-
-def load_average() -> list[float]:
-    """Return the mean number of busy threads over 1, 5 and 15 minutes; empty where unknown."""
-    return [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
 
 
 def full_size(data: Cifar) -> Cifar:
@@ -155,10 +133,18 @@ def network(
     return model.to(memory_format=layout).train()
 
 
-class _Field:
+class Field:
     """All that compete in one run, over the same data."""
 
     def __init__(self, recipe: Recipe, data: Cifar, folder: Path | None, runtime: Runtime) -> None:
+        """Hold the data for both sides.
+
+        Args:
+            recipe: Network, augmentation and batch size.
+            data: What is trained on; see `full_size`.
+            folder: Of the official files, for torchvision's own data set.
+            runtime: Device and precision.
+        """
         self.recipe, self.runtime = recipe, runtime
         self.plain_data = plain_dataset(data, folder)
         self.loader = TrainLoader(

@@ -38,7 +38,7 @@ class Row:
     @property
     def command(self) -> str:
         """Return what to type to measure it again."""
-        parts = [f"cifar-lessons study {name}" for name in self.claim.studies]
+        parts = [runs.study_command(name) for name in self.claim.studies]
         names = self.claim.recipes
         train = f"cifar-lessons train {'$r' if len(names) > 1 else ''.join(names)} --seed "
         if self.claim.min_seeds == 1:

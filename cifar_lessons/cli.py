@@ -4,21 +4,18 @@ A user's mistake gives one line and exit status 2; nothing here shows a tracebac
 is imported inside the commands that need it, so that `--help` answers at once.
 """
 
-import contextlib
-import functools
-import io
-import re
-import shlex
+import inspect
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
 from tyro.conf import Positional, UseAppendAction, arg
 
-from cifar_lessons.errors import UserError, suggest
+from cifar_lessons.bench_commands import BENCHES
+from cifar_lessons.errors import UserError
+from cifar_lessons.typed import Commands, parse, typed
 
 Folder = Annotated[Path | None, arg(metavar="DIR")]
 Name = Annotated[Positional[str], arg(metavar="RECIPE")]
@@ -110,7 +107,7 @@ def train(
         out: The run is written to OUT/RECIPE/seedK.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         device: auto, cpu, cuda, cuda:1 or mps.
-        precision: auto, fp32, bf16 or fp16.
+        precision: auto, fp32, bf16 or fp16; a recipe that fixes one takes no other.
         threads: CPU threads; as many as there are cores if not given.
     """
     from cifar_lessons import recipes
@@ -125,6 +122,11 @@ def train(
         raise UserError(f"--threads must be in [1, 256], got {threads}; try --threads 2")
     if seed < 0:
         raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
+    if chosen.precision != "auto" and precision not in ("auto", chosen.precision):
+        raise UserError(
+            f"{chosen.name} computes in {chosen.precision}, got --precision {precision}; leave "
+            f"--precision out, or try --set precision={precision}"
+        )
     deadline = None if seconds is None else time.monotonic() + seconds
     import torch
 
@@ -132,7 +134,9 @@ def train(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    found = runtime.detect(device=device, precision=precision)
+    found = runtime.detect(
+        device=device, precision=chosen.precision if precision == "auto" else precision
+    )
     folder = out / chosen.name / f"seed{seed}"
     loaded = experiment.load_data(chosen, data)
     print(f"{chosen.name} seed {seed} on {found.device}, {found.precision} -> {folder}", flush=True)
@@ -142,7 +146,7 @@ def train(
         out=folder,
         data=loaded,
         runtime=found,
-        command=_typed(),
+        command=typed(),
         deadline=deadline,
     )
     if done:
@@ -362,7 +366,7 @@ def _provenance() -> dict[str, Any]:
     from cifar_lessons import runs, runtime
 
     return runs.provenance(
-        command=_typed(),
+        command=typed(),
         device=runtime.device_name(torch.device("cpu")),
         precision="",
         threads=torch.get_num_threads(),
@@ -389,44 +393,13 @@ def claims() -> None:
         sys.exit(1)
 
 
-def bench(
-    what: Annotated[Positional[Literal["train"]], arg(metavar="train")],
-    /,
-    *,
-    model: str = "resnet18",
-    seconds: float = 270.0,
-    ladder: bool = False,
-    data: Folder = None,
-    record: bool = False,
-) -> None:
-    """Time our training loop against the plain loop of tutorials, in turns, in one run.
+def bench() -> None:
+    """Time a part of the library against a baseline; `cifar-lessons bench --help` lists them.
 
-    Prints images per second (medians) and their ratio, end to end and for the input pipeline
-    alone. Nothing else should run on the machine meanwhile; it says so if something does.
+    Nothing else should run on the machine meanwhile; each says so if something does.
 
     Example: cifar-lessons bench train --ladder --seconds 420
-
-    Args:
-        what: Only `train` so far.
-        model: A name that `cifar-lessons` trains, such as resnet18 or simple_cnn.
-        seconds: About how long it may take.
-        ladder: Also time the steps between the two loops, one change at a time.
-        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
-        record: Keep the result with the recorded runs, as the study `bench_MODEL`.
     """
-    if seconds <= 0:
-        raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 270")
-    from cifar_lessons import runs
-    from cifar_lessons.benchmark import bench_train, format_result
-
-    result = bench_train(model=model, seconds=seconds, data=data, ladder=ladder, command=_typed())
-    print(format_result(result))
-    if record:
-        if result["values"]["synthetic"]:
-            raise UserError("a bench on synthetic data is not recorded; `cifar-lessons data` first")
-        provenance = result["provenance"]
-        path = runs.record_study(f"bench_{model}", result["values"], provenance=provenance)
-        print(f"recorded {path}")
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -443,66 +416,26 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 
-def _typed() -> str:
-    """Return the command line as it was typed, without folders: they are this machine's alone."""
-    kept: list[str] = []
-    skip = False
-    for word in sys.argv[1:]:
-        option = word.partition("=")[0]
-        if not skip and option not in ("--out", "--data"):
-            kept.append(word)
-        skip = not skip and option in ("--out", "--data") and "=" not in word
-    return shlex.join(["cifar-lessons", *kept])
-
-
-def _deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
-    """Return `command` as a function that only remembers its arguments."""
-
-    @functools.wraps(command)
-    def remember(*args: Any, **kwargs: Any) -> Callable[[], None]:
-        return lambda: command(*args, **kwargs)
-
-    remember.__annotations__ = {**command.__annotations__, "return": Callable[[], None]}
-    return remember
+# A command that is a group of commands; its function is there for the list of `--help`.
+GROUPS: dict[str, Commands] = {"bench": BENCHES}
 
 
 def _parse(arguments: list[str]) -> Callable[[], None]:
     """Return the chosen command, ready to be called; a mistake becomes a `UserError`."""
-    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
-        raise UserError(f"no command {arguments[0]!r}: {suggest(arguments[0], COMMANDS)}")
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            chosen: Callable[[], None] = tyro.extras.subcommand_cli_from_dict(
-                {name: _deferred(command) for name, command in COMMANDS.items()},
-                prog="cifar-lessons",
-                description="Train, measure and look at CIFAR networks.",
-                args=arguments,
-            )
-            return chosen
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-    command = f" {arguments[0]}" if arguments and arguments[0] in COMMANDS else ""
-    what = _in_one_line(said.getvalue())
-    raise UserError(f"{what}; `cifar-lessons{command} --help` shows what it takes")
-
-
-def _in_one_line(box: str) -> str:
-    """Return what tyro says in a box of several lines: what is wrong, and the nearest options."""
-    inside = [line.strip("│| ") for line in box.splitlines()[1:]]
-    # Its parts are set apart by rules and empty lines: lines without a letter.
-    text = "\n".join(line if re.search(r"\w", line) else "" for line in inside)
-    what, *others = (part.splitlines() for part in re.split(r"\n\n+", text.strip()))
-    near = [
-        line.split()[0]
-        for part in others
-        if part[0].startswith("Perhaps you meant")
-        for line in part
-        if line.startswith("--")
-    ]
-    offered = f": did you mean {' or '.join(near)}?" if near else ""
-    return re.sub(r"\s+", " ", " ".join(what)).rstrip(".:") + offered
+    first = arguments[0] if arguments else ""
+    if first in GROUPS:
+        return parse(
+            arguments[1:] or ["--help"],
+            GROUPS[first],
+            prog=f"cifar-lessons {first}",
+            description=inspect.getdoc(COMMANDS[first]) or "",
+        )
+    return parse(
+        arguments,
+        COMMANDS,
+        prog="cifar-lessons",
+        description="Train, measure and look at CIFAR networks.",
+    )
 
 
 def main() -> None:

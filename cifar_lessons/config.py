@@ -226,6 +226,8 @@ class Recipe:
     micro_batch: int | None = None
     ema_decay: float | None = None  # per step; None evaluates the last weights
     views: ViewsConfig | None = None  # of a test image, averaged; None looks at it once
+    # auto: the device's best, as provenance then says. A fixed one is an experiment of its own.
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     revision: int = 1  # bumped by hand when code, not a field, changes what the recipe yields
     # From here on: what is planned and expected. It moves no weight and is not compared.
     seeds: int = 3  # seeds 0 … seeds-1 are run, and all of them are recorded

@@ -24,7 +24,7 @@ from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.evaluation.tta import predict_views
 from cifar_lessons.models import Classifier, build_model
 from cifar_lessons.objectives.supervised import SupervisedObjective
-from cifar_lessons.runtime import Runtime, device_name, num_cores, stream_seed
+from cifar_lessons.runtime import Runtime, device_name, in_precision, num_cores, stream_seed
 from cifar_lessons.training import range_test as ranges
 from cifar_lessons.training.fit import FitResult, fit
 from cifar_lessons.training.optim import build_optimizer
@@ -90,13 +90,14 @@ def train(
         recipe: What to train.
         data: The splits.
         seed: Of first weights, order, augmentation and dropout.
-        runtime: Device and precision.
+        runtime: Device and precision; a recipe that fixes its precision computes in that one.
         checkpoint: See `fit`.
         commit: See `fit`.
         deadline: See `fit`.
         save_every: See `fit`.
         progress: See `fit`.
     """
+    runtime = in_precision(runtime, recipe.precision)
     model = _ready_model(recipe, data, seed=seed, runtime=runtime)
 
     def validate(model: nn.Module) -> dict[str, float]:
@@ -139,6 +140,7 @@ def range_test(
         runtime: Device and precision.
         changes: `low`, `high` and `steps` of `training.range_test.range_test`.
     """
+    runtime = in_precision(runtime, recipe.precision)
     return ranges.range_test(
         _ready_model(recipe, data, seed=seed, runtime=runtime),
         SupervisedObjective(label_smoothing=recipe.objective.label_smoothing),
@@ -163,7 +165,8 @@ def _identity(recipe: Recipe, seed: int, data: Cifar, runtime: Runtime) -> dict[
             flat[prefix] = value
 
     for key, value in to_dict(recipe).items():
-        if key not in NOT_COMPARED:
+        # What the precision became says more than what the recipe left open.
+        if key not in (*NOT_COMPARED, "precision"):
             add(key, value)
     return flat
 
@@ -190,7 +193,7 @@ def run(
         out: Folder of the run: `run.json`, `history.csv`, `test_logits.npz`, `val_logits.npz`
             and `weights.safetensors` appear in it, and `checkpoint.pt` while it is at work.
         data: The splits.
-        runtime: Device and precision.
+        runtime: Device and precision; see `train`.
         command: What the user typed, kept with the run.
         deadline: `time.monotonic()` after which the run saves and stops.
         progress: Show progress.
@@ -202,6 +205,7 @@ def run(
         UserError: The folder holds another run, or cannot be written.
     """
     require_writable(out)
+    runtime = in_precision(runtime, recipe.precision)
     checkpoint = out / "checkpoint.pt"
     if (out / "run.json").exists():
         _require_this_run(out, recipe, seed)

@@ -66,6 +66,18 @@ def simple_cnn_flip_crop() -> Recipe:
     )
 
 
+def simple_cnn_fp32() -> Recipe:
+    """`simple_cnn` in float32 alone (C11)."""
+    return replace(
+        simple_cnn(),
+        name="simple_cnn_fp32",
+        about="… in fp32 throughout",
+        precision="fp32",
+        seeds=3,
+        expects=Expectation(low=0.71, high=0.76, minutes=4.0),
+    )
+
+
 def simple_cnn_truncated_std() -> Recipe:
     """`simple_cnn` normalised with the article's truncated standard deviation (C02)."""
     return replace(
@@ -146,6 +158,18 @@ def resnet18_w16() -> Recipe:
         data=DataConfig(augment=FLIP_CROP),
         keep_weights=True,
         expects=Expectation(low=0.87, high=0.92, minutes=10.0),
+    )
+
+
+def resnet18_w16_fp32() -> Recipe:
+    """`resnet18_w16` in float32 alone (C11)."""
+    return replace(
+        resnet18_w16(),
+        name="resnet18_w16_fp32",
+        about="… in fp32 throughout",
+        precision="fp32",
+        expects=Expectation(low=0.87, high=0.92, minutes=16.0),
+        keep_weights=False,
     )
 
 
@@ -367,6 +391,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         simple_cnn_flip_crop,
         simple_cnn_truncated_std,
         simple_cnn_wrong_std,
+        simple_cnn_fp32,
         deep_cnn_narrow,
         deep_cnn,
         deep_cnn_pool4,
@@ -382,6 +407,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         resnet18_w16_plateau_printed,
         resnet18_w16_step,
         resnet18_w16_cosine,
+        resnet18_w16_fp32,
         resnet18_w32,
         resnet34_w16,
         resnet50_w16,

@@ -441,6 +441,24 @@ def _keep_weights(source: Path, target: Path) -> dict[str, Any]:
 # --- Studies: measured facts that are no training run ---------------------------------------
 
 
+# Studies of the benchmarks, with the command that measures each; all others are `study NAME`.
+BENCHES = {
+    "bench_input": "bench input",
+    "bench_precision": "bench precision",
+    "profile": "bench profile",
+    "roofline": "bench roofline",
+}
+
+
+def study_command(name: str) -> str:
+    """Return what to type to measure a study."""
+    if name in BENCHES:
+        return f"cifar-lessons {BENCHES[name]}"
+    if name.startswith("bench_"):
+        return f"cifar-lessons bench train --model {name.removeprefix('bench_')}"
+    return f"cifar-lessons study {name}"
+
+
 def record_study(
     name: str, values: Mapping[str, Any], *, provenance: Mapping[str, Any], root: Path | None = None
 ) -> Path:
@@ -452,7 +470,7 @@ def record_study(
     if provenance["git_dirty"]:
         raise UserError(
             f"study {name!r} was measured with uncommitted code; commit it, then run "
-            f"`cifar-lessons study {name} --record` again"
+            f"`{study_command(name)} --record` again"
         )
     folder = (root or runs_root()) / "studies"
     path = folder / f"{name}.json"
@@ -469,11 +487,11 @@ def load_study(name: str, *, root: Path | None = None) -> dict[str, Any]:
     """
     path = (root or runs_root()) / "studies" / f"{name}.json"
     if not path.exists():
-        raise MissingRun(f"study {name!r} is not recorded yet: run `cifar-lessons study {name}`")
+        raise MissingRun(f"study {name!r} is not recorded yet: run `{study_command(name)}`")
     try:
         content: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path} cannot be read ({error}); run `cifar-lessons study {name} --record`"
+            f"{path} cannot be read ({error}); run `{study_command(name)} --record`"
         ) from None
     return content

@@ -103,6 +103,21 @@ def detect(*, device: str = "auto", precision: str = "auto") -> Runtime:
     return Runtime(device=chosen, precision=precision)  # type: ignore[arg-type]
 
 
+def in_precision(runtime: Runtime, wanted: str) -> Runtime:
+    """Return `runtime` computing in the precision that a recipe fixes.
+
+    Args:
+        runtime: As found; its own precision stands where the recipe leaves it open.
+        wanted: `auto`, `fp32` or `bf16`.
+
+    Raises:
+        UserError: The device is not fast at bf16.
+    """
+    if wanted in ("auto", runtime.precision):
+        return runtime
+    return detect(device=str(runtime.device), precision=wanted)
+
+
 def device_name(device: torch.device) -> str:
     """Return what a person calls the device, such as `AMD EPYC 9R14` or `NVIDIA H100`."""
     if device.type == "cuda":

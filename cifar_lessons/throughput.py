@@ -32,12 +32,24 @@ def compare(blocks: Blocks) -> dict[str, Any]:
         the key of the best plain loop.
     """
     best = max((k for k in blocks if k.startswith("plain")), key=lambda k: median(blocks[k]))
-    rounds = [a / b for a, b in zip(blocks["ours"], blocks[best], strict=True)]
+    return {**ratio(blocks["ours"], blocks[best]), "against": best}
+
+
+def ratio(rates: Sequence[float], baseline: Sequence[float]) -> dict[str, float]:
+    """Return how many times the baseline's rate something reaches.
+
+    Args:
+        rates: One for each round.
+        baseline: In the same rounds.
+
+    Returns:
+        `ratio` of the medians, `low` and `high` of the ratios of single rounds.
+    """
+    rounds = [a / b for a, b in zip(rates, baseline, strict=True)]
     return {
-        "ratio": round(median(blocks["ours"]) / median(blocks[best]), 3),
+        "ratio": round(median(rates) / median(baseline), 3),
         "low": round(min(rounds), 3),
         "high": round(max(rounds), 3),
-        "against": best,
     }
 
 
@@ -74,8 +86,10 @@ def format_result(result: Result) -> str:
         _verdict("End to end", values["end_to_end"], train_targets),
         _verdict("Pipeline alone", values["pipeline_alone"], PIPELINE_TARGETS if usual else ()),
     ]
-    warnings = [f"WARNING: not an idle machine: {found}." for found in disturbances(facts)]
-    parts += ["\n".join(verdicts), _machine(values, facts), "\n".join(warnings)]
+    made_up = " (synthetic)" if values["synthetic"] else ""
+    images = f"{values['images']:,} images{made_up}; "
+    machine = conditions(facts, seconds=values["seconds"], about=images)
+    parts += ["\n".join(verdicts), machine]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -144,8 +158,14 @@ def _verdict(what: str, found: Mapping[str, Any], targets: Sequence[float]) -> s
     return f"{line} For two idle cores: {', '.join(words)}." if words else line
 
 
-def _machine(values: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    """Return where, with what and when it was measured."""
+def conditions(facts: Mapping[str, Any], *, seconds: float, about: str = "") -> str:
+    """Return where, with what and when something was measured, and a warning if not in quiet.
+
+    Args:
+        facts: The provenance.
+        seconds: That it took.
+        about: More words for the second line, with their own end.
+    """
     versions = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     commit = facts["git_commit"][:10] or "unknown"
     loads = [
@@ -154,15 +174,16 @@ def _machine(values: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     ]
     elsewhere = facts["cores_busy_elsewhere"]
     busy = "" if elsewhere is None else f"; other processes used {elsewhere:.2f} cores"
-    made_up = " (synthetic)" if values["synthetic"] else ""
+    warnings = [f"WARNING: not an idle machine: {found}." for found in disturbances(facts)]
     return "\n".join(
         [
             f"{facts['device']}: {_count(facts['cores'], 'core')}, "
             f"{_count(facts['threads'], 'thread')}; "
             f"Python {facts['python']}, {versions}",
-            f"{values['images']:,} images{made_up}; commit {commit}"
+            f"{about}commit {commit}"
             f"{' with changes' if facts['git_dirty'] else ''}; {facts['started_at']}, "
-            f"{values['seconds']:.0f} s",
+            f"{seconds:.0f} s",
             f"load average {loads[0]} before, {loads[1]} after{busy}",
+            *warnings,
         ]
     )

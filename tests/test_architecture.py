@@ -43,7 +43,6 @@ RULES: dict[str, list[str]] = {
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
         "verdicts",
     ],
-    "projection": ["config", "tables"],
     "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables", "targets"],
     "canvas": [],
     "plots": ["canvas", "evaluation.metrics", "reports"],
@@ -55,14 +54,22 @@ RULES: dict[str, list[str]] = {
     "interleave": ["runtime"],
     "plain_loop": ["config", "data"],
     "throughput": ["atomic", "errors", "runs", "tables"],
-    "benchmark": [
-        *(*LIBRARY, "errors", "experiment", "interleave", "plain_loop", "recipes", "runs"),
+    "speed.conditions": ["interleave", "runs", "runtime"],
+    "speed.wrong": ["errors"],
+    "speed.tables": ["runs", "tables", "throughput"],
+    "speed.projection": ["config", "tables"],
+    "speed.figures": ["canvas", "speed.tables"],
+    "speed": [
+        *(*LIBRARY, "benchmark", "errors", "experiment", "interleave", "plain_loop", "recipes"),
         "throughput",
     ],
-    "speedrun": [
-        *(*LIBRARY, "benchmark", "errors", "experiment", "interleave", "projection", "recipes"),
-        "runs",
+    "benchmark": [
+        *(*LIBRARY, "errors", "experiment", "interleave", "plain_loop", "recipes"),
+        *("speed.conditions", "throughput"),
     ],
+    # On the command line, what computes is imported inside the function that needs it.
+    "typed": ["errors"],
+    "bench_commands": ["benchmark", "errors", "runs", "speed", "typed"],
     "cli": ["*"],
     "__main__": ["cli"],
 }
@@ -159,6 +166,9 @@ def python(code: str, **environment: str) -> str:
 WITHOUT_TORCH = [
     *("atomic", "claims", "cli", "config", "errors", "evaluation.metrics", "plots", "recipes"),
     *("canvas", "judges", "reports", "schedule_plots", "runs", "tables", "targets", "verdicts"),
+    *("atomic", "bench_commands", "claims", "cli", "config", "errors", "evaluation.metrics"),
+    *("judges", "plots", "recipes", "reports", "runs", "speed.figures", "speed.tables", "tables"),
+    *("typed", "verdicts"),
 ]
 
 
@@ -177,7 +187,9 @@ def test_figures_ledger_and_help_need_no_torch():
     assert found.strip() == "False"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["list"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["bench", "--help"], ["list"]]
+)
 def test_commands_that_do_not_compute_import_no_torch(arguments):
     code = (
         "import sys\n"
@@ -260,6 +272,7 @@ ELSEWHERE = {
     "data.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
     "judges.__init__": "test_claims.py",  # the ledger asks them all
+    "speed.__init__": "test_architecture.py",
     "training.__init__": "test_architecture.py",
     "objectives.__init__": "test_architecture.py",
     "objectives.base": "objectives/test_supervised.py",  # a protocol and its result

@@ -153,6 +153,11 @@ def test_the_examples_of_the_help_are_commands(typed, monkeypatch):
         ("train simple_cnn --device toaster", "must be auto, cpu, cuda or mps, got 'toaster'"),
         ("train simple_cnn --precision fp8", "must be auto, fp32, bf16 or fp16, got 'fp8'"),
         ("train simple_cnn --device cpu --precision fp16", "do not support fp16; try --precision"),
+        (
+            "train simple_cnn_fp32 --precision bf16",
+            "simple_cnn_fp32 computes in fp32, got --precision bf16; leave --precision out, or",
+        ),
+        ("train simple_cnn --set precision=fp8", "precision must be one of 'auto', 'fp32', 'bf1"),
         ("train simple_cnn --set name=../x", "name must be letters, digits and _, got '../x'"),
         ("range-test simplecnn", "no recipe 'simplecnn': did you mean 'simple_cnn'"),
         ("range-test simple_cnn --seed -1", "--seed must be >= 0, got -1; try --seed 0"),
@@ -514,16 +519,3 @@ def test_a_signal_saves_and_the_same_command_continues(made_up_cli, tmp_path, nu
     assert again.returncode == 0, again.stderr
     assert "resuming at epoch " in again.stdout
     assert "stopped by the deadline and saved" in again.stdout
-
-
-@pytest.mark.parametrize(
-    ("typed_words", "kept"),
-    [
-        ("train simple_cnn --out /home/me/runs --seed 1", "train simple_cnn --seed 1"),
-        ("train simple_cnn --data=/mnt/cifar --seed 1", "train simple_cnn --seed 1"),
-        ("bench train --seconds 5 --data /mnt/cifar", "bench train --seconds 5"),
-    ],
-)
-def test_a_recorded_command_names_no_folder_of_this_machine(monkeypatch, typed_words, kept):
-    monkeypatch.setattr(sys, "argv", ["cifar-lessons", *typed_words.split()])
-    assert cli._typed() == f"cifar-lessons {kept}"

@@ -64,6 +64,7 @@ def recipe() -> Recipe:
         micro_batch=16,
         views=ViewsConfig(name="flip", hardest=0.5),
         ema_decay=0.99,
+        precision="fp32",
         revision=2,
         seeds=4,
         keep_weights=True,
@@ -342,6 +343,14 @@ def test_a_field_newer_than_the_record_counts_as_its_default():
     assert differences(then, override(now, "ema_decay=0.99")) == [
         "ema_decay: recorded not set, now 0.99"
     ]
+
+
+def test_a_run_from_before_the_precision_could_be_fixed_stays_fresh():
+    base = Recipe(name="old", model=ModelConfig(name="simple_cnn"))
+    then = {k: v for k, v in to_dict(base).items() if k != "precision"}
+    assert differences(then, base) == []
+    fixed = dataclasses.replace(base, precision="fp32")
+    assert differences(then, fixed) == ["precision: recorded not set, now 'fp32'"]
 
 
 def test_a_newer_field_away_from_its_default_is_told_even_if_it_is_null(recipe):

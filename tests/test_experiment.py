@@ -29,6 +29,7 @@ from cifar_lessons.evaluation.metrics import accuracy, negative_log_likelihood
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.objectives.base import StepOutput
 from cifar_lessons.runtime import Runtime
+from cifar_lessons.training import checkpoint as checkpoints
 
 FP32 = Runtime(device=torch.device("cpu"), precision="fp32")
 RECIPE = Recipe(
@@ -208,6 +209,27 @@ def test_a_checkpoint_of_another_run_is_refused(data, tmp_path, assignment, seed
         run(data, out, override(RECIPE, assignment), seed=seed, runtime=runtime)
     assert said in str(error.value)
     assert "choose another folder with --out" in str(error.value)
+
+
+BF16 = dataclasses.replace(FP32, precision="bf16")
+
+
+def test_a_recipe_that_fixes_its_precision_computes_in_it(finished, data, tmp_path):
+    """Whatever the runtime would take, and the numbers are those of that precision."""
+    out = tmp_path / "run"
+    assert run(data, out, override(RECIPE, "precision=fp32"), runtime=BF16) == out
+    assert runs.read_run(out).provenance["precision"] == "fp32"
+    same = [(folder / "weights.safetensors").read_bytes() for folder in (out, finished)]
+    assert same[0] == same[1]
+
+
+def test_a_checkpoint_from_before_there_was_that_field_is_resumed(data, tmp_path):
+    """It says in which precision it was made, which is what counts."""
+    out = tmp_path / "run"
+    run(data, out, deadline=time.monotonic() - 1)
+    saved = checkpoints.load(out / "checkpoint.pt")["identity"]
+    assert saved["precision"] == "fp32"
+    assert run(data, out, override(RECIPE, "precision=fp32")) == out
 
 
 def test_a_checkpoint_made_on_other_data_is_refused(data, tmp_path):

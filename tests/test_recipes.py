@@ -121,6 +121,9 @@ ARMS = {
         "model.options.norm_momentum: recorded not set, now 0.1",
         "views.hardest: recorded 1.0, now 0.25",
     },
+    # C11: the precision alone
+    ("simple_cnn", "simple_cnn_fp32"): {"precision: recorded 'auto', now 'fp32'"},
+    ("resnet18_w16", "resnet18_w16_fp32"): {"precision: recorded 'auto', now 'fp32'"},
     # C09: the depth alone
     ("resnet18_w16", "resnet34_w16"): {"model.name: recorded 'resnet18', now 'resnet34'"},
     ("resnet18_w16", "resnet50_w16"): {"model.name: recorded 'resnet18', now 'resnet50'"},

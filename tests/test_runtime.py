@@ -10,7 +10,15 @@ import torch
 
 from cifar_lessons import runtime
 from cifar_lessons.errors import UserError
-from cifar_lessons.runtime import PURPOSES, Runtime, detect, has_bf16, stream, stream_seed
+from cifar_lessons.runtime import (
+    PURPOSES,
+    Runtime,
+    detect,
+    has_bf16,
+    in_precision,
+    stream,
+    stream_seed,
+)
 
 CPU = torch.device("cpu")
 
@@ -140,6 +148,18 @@ def test_autocast_multiplies_in_the_precision_and_keeps_the_weights(precision, d
         out = layer(torch.ones(2, 4))
     assert out.dtype is dtype
     assert layer.weight.dtype is torch.float32
+
+
+def test_a_recipe_may_fix_the_precision(monkeypatch):
+    accelerator(monkeypatch, None)
+    capable(monkeypatch, bf16=True)
+    found = Runtime(device=CPU, precision="bf16")
+    assert in_precision(found, "auto") is found
+    assert in_precision(found, "bf16") is found
+    assert in_precision(found, "fp32") == Runtime(device=CPU, precision="fp32")
+    capable(monkeypatch, bf16=False)
+    with pytest.raises(UserError, match="cpu here has no fast bf16"):
+        in_precision(Runtime(device=CPU, precision="fp32"), "bf16")
 
 
 def test_only_fp16_is_scaled():

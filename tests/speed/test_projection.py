@@ -1,11 +1,11 @@
-"""Mirrors cifar_lessons/projection.py: arithmetic alone, checked by hand."""
+"""Mirrors cifar_lessons/speed/projection.py: arithmetic alone, checked by hand."""
 
 from dataclasses import replace
 
 import pytest
 
 from cifar_lessons import recipes
-from cifar_lessons.projection import compare, seconds, stages, table, verdict
+from cifar_lessons.speed.projection import compare, seconds, stages, table, verdict
 
 REFERENCE = recipes.get("speednet_reference")
 QUICK = replace(

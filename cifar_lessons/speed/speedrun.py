@@ -6,27 +6,25 @@ which the recorded runs do.
 """
 
 import itertools
-import time
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from cifar_lessons import recipes, runs
-from cifar_lessons.benchmark import full_size, load_average
+from cifar_lessons import recipes
+from cifar_lessons.benchmark import full_size
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar, Split, load_or_synthetic
 from cifar_lessons.data.loader import Batch, TrainLoader
-from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.evaluation.tta import predict_views
 from cifar_lessons.experiment import new_model
-from cifar_lessons.interleave import Contender, cpu_seconds_elsewhere, take_turns
+from cifar_lessons.interleave import Contender, take_turns
 from cifar_lessons.objectives.supervised import SupervisedObjective
-from cifar_lessons.projection import Stage, compare, stages, table, verdict
-from cifar_lessons.runtime import Runtime, detect, device_name, num_cores
+from cifar_lessons.runtime import Runtime, detect
+from cifar_lessons.speed.conditions import Conditions
+from cifar_lessons.speed.projection import Stage, compare, stages
+from cifar_lessons.speed.wrong import require_seconds
 from cifar_lessons.training.optim import build_optimizer, set_rates
 from cifar_lessons.training.step import train_step
 
@@ -61,26 +59,16 @@ def bench_speedrun(
     Raises:
         UserError: A value out of range, or an unknown recipe.
     """
-    if not 0 < seconds <= 86_400:
-        raise UserError(f"--seconds must be in (0, 86400], got {seconds:g}; try --seconds 420")
+    require_seconds(seconds, "420")
     chosen = [recipes.get(name) for name in names]
-    before = load_average()
+    conditions = Conditions()
     runtime = detect(device=device)
     found = full_size(load_or_synthetic("cifar10", root=data, val_size=0))
-    facts = runs.provenance(
-        command=command,
-        device=device_name(runtime.device),
-        precision=runtime.precision,
-        threads=torch.get_num_threads() if runtime.device.type == "cpu" else 0,
-        cores=num_cores(),
-        data_digest=found.digest,
-    )
 
     def say(line: str) -> None:
         if progress:
             print(line, flush=True)
 
-    start, elsewhere = time.perf_counter(), cpu_seconds_elsewhere()
     field = []
     for recipe in chosen:
         loader = TrainLoader(
@@ -88,14 +76,9 @@ def bench_speedrun(
         )
         field += [_trainer(recipe, stage, loader, runtime) for stage in stages(recipe)]
         field.append(_scorer(recipe, found, runtime))
+    conditions.start(runtime, command=command, data_digest=found.digest)
     rates = take_turns(field, seconds=seconds, say=say)
-    spent = time.perf_counter() - start
-    facts |= {"load_average": before, "load_average_after": load_average()}
-    facts["cores_busy_elsewhere"] = (
-        None
-        if elsewhere is None
-        else round(max(0.0, (cpu_seconds_elsewhere() or 0.0) - elsewhere) / spent, 3)
-    )
+    facts, spent = conditions.finish()
     blocks: dict[str, dict[str, list[float]]] = {}
     for key, values in rates.items():
         name, _, stage = key.partition(" ")
@@ -109,11 +92,6 @@ def bench_speedrun(
         },
         "provenance": facts,
     }
-
-
-def format_result(result: dict[str, Any]) -> str:
-    """Return minutes and ratios as a table with a line a target."""
-    return f"{table(result['values'])}\n\n{verdict(result['values'])}"
 
 
 def _trainer(recipe: Recipe, stage: Stage, loader: TrainLoader, runtime: Runtime) -> Contender:

@@ -1,0 +1,215 @@
+"""What `cifar-lessons bench` offers: each benchmark is a function and a line in `BENCHES`.
+
+Every one of them times things in turns within one run, prints medians with their range, the
+number of blocks and the load of the machine, and compares with a baseline of the same run. What
+it measures is imported inside the function: `--help` imports no torch.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import arg
+
+from cifar_lessons.errors import UserError
+from cifar_lessons.typed import typed
+
+Folder = Annotated[Path | None, arg(metavar="DIR")]
+
+
+def train(
+    *,
+    model: str = "resnet18",
+    seconds: float = 270.0,
+    ladder: bool = False,
+    data: Folder = None,
+    record: bool = False,
+) -> None:
+    """Time our training loop against the plain loop of tutorials, in turns, in one run.
+
+    Prints images per second (medians) and their ratio, end to end and for the input pipeline
+    alone. Nothing else should run on the machine meanwhile; it says so if something does.
+
+    Example: cifar-lessons bench train --ladder --seconds 420
+
+    Args:
+        model: A name that `cifar-lessons` trains, such as resnet18 or simple_cnn.
+        seconds: About how long it may take.
+        ladder: Also time the steps between the two loops, one change at a time.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        record: Keep the result with the recorded runs, as the study `bench_MODEL`.
+    """
+    if seconds <= 0:
+        raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 270")
+    from cifar_lessons.benchmark import bench_train, format_result
+
+    result = bench_train(model=model, seconds=seconds, data=data, ladder=ladder, command=typed())
+    _show(format_result(result), f"bench_{model}", result, record)
+
+
+def input_(
+    *,
+    seconds: float = 90.0,
+    batch_size: int = 128,
+    data: Folder = None,
+    record: bool = False,
+) -> None:
+    """Time the input pipeline alone: ours, the plain one, and the steps between.
+
+    The plain one is DataLoader over PIL images with 0, 1 and 2 workers. The steps leave out PIL,
+    then DataLoader, then the loop over single images.
+
+    Example: cifar-lessons bench input --seconds 60
+
+    Args:
+        seconds: About how long it may take.
+        batch_size: Images in a batch.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        record: Keep the result with the recorded runs, as the study `bench_input`.
+    """
+    from cifar_lessons.speed import tables
+    from cifar_lessons.speed.pipelines import bench_input
+
+    result = bench_input(seconds=seconds, batch_size=batch_size, data=data, command=typed())
+    text = tables.format_study(result, tables.pipeline(result), tables.best_plain(result))
+    _show(text, "bench_input", result, record)
+
+
+def precision(
+    *,
+    models: tuple[str, ...] = ("simple_cnn", "resnet18_w16", "resnet18", "mobilenet_v2"),
+    batches: tuple[int, ...] = (32, 128, 512),
+    seconds: float = 780.0,
+    device: str = "auto",
+    record: bool = False,
+) -> None:
+    """Time fp32 against the 16-bit formats of this device, and measure the memory of both.
+
+    Prints images per second of training steps (medians, in turns), the bytes that are kept for
+    the backward pass, and the peak memory of a fresh process, by network and batch size. On a CPU
+    the format is bf16; on CUDA it is bf16 and fp16 with a gradient scaler.
+
+    Example: cifar-lessons bench precision --models resnet18 --batches 128 --seconds 60
+
+    Args:
+        models: Some of simple_cnn, resnet18_w16, resnet18 and mobilenet_v2.
+        batches: Images in a batch, each in 2 to 4096.
+        seconds: About how long all of it may take.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        record: Keep the result with the recorded runs, as the study `bench_precision`.
+    """
+    from cifar_lessons.speed import tables
+    from cifar_lessons.speed.precision import bench_precision
+
+    result = bench_precision(
+        models=models, batches=batches, seconds=seconds, device=device, command=typed()
+    )
+    text = tables.format_study(result, tables.speed(result), tables.memory(result))
+    _show(text, "bench_precision", result, record)
+
+
+def roofline(
+    *,
+    seconds: float = 150.0,
+    batch_size: int = 128,
+    record: bool = False,
+) -> None:
+    """Measure the roofline of this CPU, and where the layers of two networks lie under it.
+
+    Peaks of matrix products in fp32 and bf16 and of copies in memory, on one thread and on all;
+    then each layer of ResNet-18 and MobileNetV2, forward and backward.
+
+    Example: cifar-lessons bench roofline --seconds 120
+
+    Args:
+        seconds: About how long it may take.
+        batch_size: Images in a batch, in 2 to 4096.
+        record: Keep the result with the recorded runs, as the study `roofline`.
+    """
+    from cifar_lessons.speed import tables
+    from cifar_lessons.speed.roofline import bench_roofline
+
+    result = bench_roofline(seconds=seconds, batch_size=batch_size, command=typed())
+    text = tables.format_study(result, tables.roofs(result), tables.by_kind(result))
+    _show(text, "roofline", result, record)
+
+
+def profile(
+    *,
+    model: str = "resnet18",
+    seconds: float = 180.0,
+    batch_size: int = 128,
+    data: Folder = None,
+    record: bool = False,
+) -> None:
+    """Show where the time of a training step goes, from the plain loop to ours.
+
+    Convolutions, batch norm, elementwise work, copies and reorders, the optimizer and the input,
+    by PyTorch's profiler and oneDNN's log. On the CPU.
+
+    Example: cifar-lessons bench profile --seconds 120
+
+    Args:
+        model: A name that `cifar-lessons` trains, such as resnet18 or simple_cnn.
+        seconds: About how long it may take.
+        batch_size: Images in a batch, in 2 to 4096.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        record: Keep the result with the recorded runs, as the study `profile`.
+    """
+    from cifar_lessons.speed import tables
+    from cifar_lessons.speed.breakdown import bench_profile
+
+    result = bench_profile(
+        model=model, seconds=seconds, batch_size=batch_size, data=data, command=typed()
+    )
+    _show(tables.format_study(result, tables.breakdown(result)), "profile", result, record)
+
+
+def speedrun(
+    *,
+    seconds: float = 420.0,
+    data: Folder = None,
+    record: bool = False,
+) -> None:
+    """Time `speednet` against the speedrun that it is to beat, stage by stage in turns.
+
+    Prints the minutes of both whole runs, scoring included, and their ratio. Nothing is trained
+    to the end: for the accuracy see `cifar-lessons list`. On the CPU or an accelerator; it has
+    never run on one in this project.
+
+    Example: cifar-lessons bench speedrun --seconds 300
+
+    Args:
+        seconds: About how long it may take; three rounds are run in any case.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        record: Keep the result with the recorded runs, as the study `bench_speedrun`.
+    """
+    from cifar_lessons.speed import projection, tables
+    from cifar_lessons.speed.speedrun import bench_speedrun
+
+    result = bench_speedrun(seconds=seconds, data=data, command=typed())
+    text = tables.format_study(result, projection.table(result["values"]))
+    _show(f"{text}\n\n{projection.verdict(result['values'])}", "bench_speedrun", result, record)
+
+
+def _show(text: str, study: str, result: dict[str, Any], record: bool) -> None:
+    """Print a result, and keep it as a study if that is wanted."""
+    from cifar_lessons import runs
+
+    print(text)
+    if not record:
+        return
+    if result["values"].get("synthetic"):
+        raise UserError("a bench on synthetic data is not recorded; `cifar-lessons data` first")
+    path = runs.record_study(study, result["values"], provenance=result["provenance"])
+    print(f"recorded {path}")
+
+
+BENCHES: dict[str, Callable[..., None]] = {
+    "train": train,
+    "input": input_,
+    "precision": precision,
+    "roofline": roofline,
+    "profile": profile,
+    "speedrun": speedrun,
+}

@@ -1,0 +1,84 @@
+"""Mirrors cifar_lessons/bench_commands.py: help, mistakes, and what is recorded.
+
+How the numbers come about is tested with each benchmark.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from cifar_lessons import benchmark, cli, runs
+from cifar_lessons.bench_commands import BENCHES
+
+
+@pytest.fixture
+def bench(monkeypatch, capsys, tmp_path) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that types `cifar-lessons bench …`: status, output, complaint."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CIFAR_LESSONS_DATA", str(tmp_path / "no data"))
+    monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path / "runs"))
+
+    def run(line: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cifar-lessons", "bench", *shlex.split(line)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else 0
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def test_nothing_typed_lists_all_benchmarks(bench):
+    status, said, _ = bench("")
+    assert status == 0
+    assert all(f"• {name}" in said for name in BENCHES)
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_every_benchmark_says_what_it_does_with_an_example(bench, name):
+    status, said, _ = bench(f"{name} --help")
+    assert status == 0
+    assert f"Example: cifar-lessons bench {name}" in said
+    for line in (BENCHES[name].__doc__ or "").splitlines():
+        if "Example: cifar-lessons" in line:
+            assert callable(cli._parse(shlex.split(line.partition("cifar-lessons ")[2])))
+
+
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    [
+        ("trian", "no command 'bench trian': did you mean 'train'?"),
+        ("train --seconds 0", "--seconds must be > 0, got 0; try --seconds 270"),
+        ("train --model resnet81", "unknown model 'resnet81': did you mean 'resnet18'"),
+        ("train --secs 3", "Unrecognized options: --secs, 3"),
+    ],
+)
+def test_a_mistake_gets_one_line(bench, line, mistake):
+    status, _, said = bench(line)
+    assert status == 2
+    assert said.count("\n") == 1
+    assert mistake in said
+
+
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_only_real_data_are_recorded(bench, monkeypatch, synthetic):
+    values = {"synthetic": synthetic}
+    provenance = {"git_dirty": False}
+    result = {"values": values, "provenance": provenance}
+    monkeypatch.setattr(benchmark, "bench_train", lambda **_: result)
+    monkeypatch.setattr(benchmark, "format_result", lambda found: "a table")
+    status, said, complaint = bench("train --model simple_cnn --record")
+    path = runs.runs_root() / "studies" / "bench_simple_cnn.json"
+    assert said.startswith("a table")
+    assert path.exists() is not synthetic
+    if synthetic:
+        assert status == 2
+        assert "a bench on synthetic data is not recorded" in complaint
+    else:
+        assert json.loads(path.read_text())["values"] == values
