@@ -1,4 +1,4 @@
-"""Mirrors cifar_lessons/speed/speedrun.py: the whole measurement, with networks of a few channels."""
+"""Mirrors cifar_lessons/speed/speedrun.py: the whole measurement, with tiny networks."""
 
 from dataclasses import replace
 from pathlib import Path
