@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def train(
     commit: str = "",
     deadline: float | None = None,
     save_every: float = 60.0,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
     progress: bool = True,
 ) -> FitResult:
     """Train the recipe on data already in memory; nothing is scored on test.
@@ -73,6 +75,7 @@ def train(
         commit: See `fit`.
         deadline: See `fit`.
         save_every: See `fit`.
+        on_epoch: See `fit`.
         progress: See `fit`.
     """
     model = new_model(recipe, seed=seed, num_classes=len(data.classes), runtime=runtime)
@@ -100,6 +103,7 @@ def train(
         commit=commit,
         deadline=deadline,
         save_every=save_every,
+        on_epoch=on_epoch,
         progress=progress,
     )
 
