@@ -37,16 +37,28 @@ RULES: dict[str, list[str]] = {
     # The ledger and the figures, from recorded runs alone.
     "tables": [],
     "verdicts": ["evaluation.metrics"],
-    "judges": ["evaluation.metrics", "verdicts"],
+    "targets": [],
+    "judges": ["evaluation.metrics", "targets", "verdicts"],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
         "verdicts",
     ],
-    "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables"],
-    "plots": ["evaluation.metrics", "reports"],
+    "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables", "targets"],
+    "canvas": [],
+    "plots": ["canvas", "evaluation.metrics", "reports"],
+    "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
     "experiment": [*LIBRARY, "errors", "runs"],
     "notebook": [*LIBRARY, "errors", "experiment", "plots"],
+    # Searching the settings of a recipe. What reads and draws a search needs no torch, no Optuna.
+    "tuning.space": ["config", "errors"],
+    "tuning.trials": ["runs", "tuning.space"],
+    "tuning.surface": ["tuning.space", "tuning.trials"],
+    "tuning.figures": ["canvas", "tuning.space", "tuning.surface", "tuning.trials"],
+    "tuning.command": [
+        *("config", "errors", "experiment", "recipes", "runs", "runtime", "tuning", "typed"),
+    ],
+    "tuning": [*LIBRARY, "errors", "experiment", "recipes", "runs"],
     # Measuring speed: it builds the steps that it times.
     "interleave": ["runtime"],
     "plain_loop": ["config", "data"],
@@ -152,8 +164,9 @@ def python(code: str, **environment: str) -> str:
 
 
 WITHOUT_TORCH = [
-    *("atomic", "bench_commands", "claims", "cli", "config", "errors", "evaluation.metrics"),
-    *("judges", "plots", "recipes", "reports", "runs", "tables", "typed", "verdicts"),
+    *("atomic", "bench_commands", "canvas", "claims", "cli", "config", "errors"),
+    *("evaluation.metrics", "judges", "plots", "recipes", "reports", "runs", "schedule_plots"),
+    *("tables", "targets", "tuning.figures", "tuning.surface", "tuning.trials", "typed", "verdicts"),
 ]
 
 
@@ -253,6 +266,7 @@ def test_importing_touches_nothing():
 ELSEWHERE = {
     "__init__": "test_architecture.py",
     "__main__": "test_cli.py",
+    "canvas": "test_plots.py",  # what its figures are drawn on
     "data.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
     "judges.__init__": "test_claims.py",  # the ledger asks them all
