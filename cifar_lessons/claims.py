@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_lessons import recipes, runs
+from cifar_lessons import recipes, runs, studies
 from cifar_lessons.config import from_dict
 from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.evaluation.metrics import Predictions
@@ -38,7 +38,7 @@ class Row:
     @property
     def command(self) -> str:
         """Return what to type to measure it again."""
-        parts = [f"cifar-lessons study {name}" for name in self.claim.studies]
+        parts = [studies.command(name) for name in self.claim.studies]
         names = self.claim.recipes
         train = f"cifar-lessons train {'$r' if len(names) > 1 else ''.join(names)} --seed "
         if self.claim.min_seeds == 1:
@@ -129,11 +129,11 @@ class _Store:
         """Return what there is for a claim."""
         names = (*claim.recipes, *claim.also)
         found = {name: self.recipe(name)[0] for name in names}
-        studies = {name: self.study(name) for name in (*claim.studies, *claim.also_studies)}
+        facts = {name: self.study(name) for name in (*claim.studies, *claim.also_studies)}
         return Evidence(
             {name: seeds for name, seeds in found.items() if 0 in seeds},  # so that pairs exist
             {name: self._parameters[name] for name in names if name in self._parameters},
-            {name: values for name, values in studies.items() if values is not None},
+            {name: values for name, values in facts.items() if values is not None},
             {name: self._history[name] for name, seeds in found.items() if 0 in seeds},
         )
 

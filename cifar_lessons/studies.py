@@ -153,6 +153,15 @@ STUDIES: dict[str, Callable[[Path], Facts]] = {
     "data_facts_cifar100": lambda root: data_facts(root, "cifar100"),
     "parameter_counts": lambda root: parameter_counts(),
 }
+# Studies that another command measures and records.
+MEASURED_BY = {
+    "tuning": "cifar-lessons tune tuning_base --trials 48 --repeat 5 --record",
+}
+
+
+def command(name: str) -> str:
+    """Return what to type to measure a study."""
+    return MEASURED_BY.get(name, f"cifar-lessons study {name}")
 
 
 def measure(name: str, root: Path) -> Facts:
@@ -163,8 +172,10 @@ def measure(name: str, root: Path) -> Facts:
         root: Folder of the data.
 
     Raises:
-        UserError: An unknown name, or missing data.
+        UserError: An unknown name, one that another command measures, or missing data.
     """
+    if name in MEASURED_BY:
+        raise UserError(f"study {name!r} is measured by `{command(name)}`")
     if name not in STUDIES:
         raise UserError(f"no study {name!r}: {suggest(name, STUDIES)}")
     return STUDIES[name](root)

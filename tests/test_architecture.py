@@ -40,8 +40,8 @@ RULES: dict[str, list[str]] = {
     "targets": [],
     "judges": ["evaluation.metrics", "targets", "verdicts"],
     "claims": [
-        *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
-        "verdicts",
+        *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "studies"),
+        *("tables", "verdicts"),
     ],
     "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables", "targets"],
     "canvas": [],
@@ -54,6 +54,7 @@ RULES: dict[str, list[str]] = {
     "tuning.space": ["config", "errors"],
     "tuning.trials": ["runs", "tuning.space"],
     "tuning.surface": ["tuning.space", "tuning.trials"],
+    "tuning.report": ["tables", "tuning.space", "tuning.trials"],
     "tuning.figures": ["canvas", "tuning.space", "tuning.surface", "tuning.trials"],
     "tuning.command": [
         *("config", "errors", "experiment", "recipes", "runs", "runtime", "tuning", "typed"),
@@ -166,7 +167,8 @@ def python(code: str, **environment: str) -> str:
 WITHOUT_TORCH = [
     *("atomic", "bench_commands", "canvas", "claims", "cli", "config", "errors"),
     *("evaluation.metrics", "judges", "plots", "recipes", "reports", "runs", "schedule_plots"),
-    *("tables", "targets", "tuning.figures", "tuning.surface", "tuning.trials", "typed", "verdicts"),
+    *("tables", "targets", "tuning.figures", "tuning.report", "tuning.trials", "typed"),
+    *("studies", "tuning.command", "tuning.surface", "verdicts"),
 ]
 
 

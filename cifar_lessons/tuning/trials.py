@@ -123,6 +123,17 @@ class Tuning:
         return int(self.recipe["epochs"])
 
 
+def within_noise(tuning: Tuning) -> list[Trial]:
+    """Return the complete trials that chance alone could put beside the best settings.
+
+    They reach the mean of the repeated best settings, less two standard deviations of a run.
+    """
+    if not tuning.repeats:
+        return []
+    limit = tuning.repeats[0].mean - 2 * noise(tuning.repeats)
+    return [t for t in complete(tuning.trials) if t.accuracy >= limit]
+
+
 def to_values(tuning: Tuning) -> dict[str, Any]:
     """Return a search ready for JSON, but for its provenance, which a study keeps beside it."""
     return {
