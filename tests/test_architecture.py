@@ -215,7 +215,7 @@ import filelock, matplotlib.pyplot, numpy, PIL.Image, PIL.ImageOps, safetensors.
 import sklearn.metrics, sklearn.model_selection, torch, torch.optim.swa_utils, torchvision.datasets
 import tqdm, tyro, urllib.request
 try:
-    import pyarrow.parquet
+    import optuna.storages.journal, pyarrow.parquet
 except ImportError:
     pass
 
@@ -273,6 +273,7 @@ ELSEWHERE = {
     "evaluation.__init__": "test_architecture.py",
     "judges.__init__": "test_claims.py",  # the ledger asks them all
     "training.__init__": "test_architecture.py",
+    "tuning.__init__": "test_architecture.py",
     "objectives.__init__": "test_architecture.py",
     "objectives.base": "objectives/test_supervised.py",  # a protocol and its result
     "models.__init__": "models/test_registry.py",
