@@ -129,11 +129,11 @@ class _Store:
         """Return what there is for a claim."""
         names = (*claim.recipes, *claim.also)
         found = {name: self.recipe(name)[0] for name in names}
-        studies = {name: self.study(name) for name in (*claim.studies, *claim.also_studies)}
+        facts = {name: self.study(name) for name in (*claim.studies, *claim.also_studies)}
         return Evidence(
             {name: seeds for name, seeds in found.items() if 0 in seeds},  # so that pairs exist
             {name: self._parameters[name] for name in names if name in self._parameters},
-            {name: values for name, values in studies.items() if values is not None},
+            {name: values for name, values in facts.items() if values is not None},
             {name: self._history[name] for name, seeds in found.items() if 0 in seeds},
         )
 

@@ -15,6 +15,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from cifar_lessons.bench_commands import BENCHES
 from cifar_lessons.errors import UserError
+from cifar_lessons.tuning.command import tune
 from cifar_lessons.typed import Commands, parse, typed
 
 Folder = Annotated[Path | None, arg(metavar="DIR")]
@@ -410,6 +411,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "record": record,
     "evaluate": evaluate,
     "predict": predict,
+    "tune": tune,
     "study": study,
     "claims": claims,
     "bench": bench,

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def train(
     commit: str = "",
     deadline: float | None = None,
     save_every: float = 60.0,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
     progress: bool = True,
 ) -> FitResult:
     """Train the recipe on data already in memory; nothing is scored on test.
@@ -95,6 +97,7 @@ def train(
         commit: See `fit`.
         deadline: See `fit`.
         save_every: See `fit`.
+        on_epoch: See `fit`.
         progress: See `fit`.
     """
     runtime = in_precision(runtime, recipe.precision)
@@ -124,6 +127,7 @@ def train(
         commit=commit,
         deadline=deadline,
         save_every=save_every,
+        on_epoch=on_epoch,
         progress=progress,
     )
 

@@ -149,6 +149,34 @@ def deep_cnn_bn() -> Recipe:
     )
 
 
+def tuning_base() -> Recipe:
+    """A narrow `deep_cnn_bn` whose settings are searched (C21): a run takes about a minute.
+
+    Batch norm, so that rates up to 1 can work; no dropout, so that weight decay alone restrains
+    it. Its own settings are one end of the article's advice.
+    """
+    return replace(
+        deep_cnn_bn(),
+        name="tuning_base",
+        about="four narrow convolutions with batch norm, for the search of settings",
+        model=ModelConfig(
+            name="deep_cnn",
+            options={
+                "widths": [16, 32, 64, 128],
+                "pools": 4,
+                "batch_norm": True,
+                "hidden": 128,
+                "dropout": 0.0,
+            },
+        ),
+        optim=OptimConfig(peak_lr=0.1),
+        epochs=8,
+        seeds=0,  # its runs are kept as a search, not one by one
+        keep_weights=False,
+        expects=Expectation(low=0.72, high=0.86, minutes=1.3),
+    )
+
+
 def resnet18_w16() -> Recipe:
     """ResNet-18 at a quarter of its width: the base of the ablations (C08)."""
     return Recipe(
@@ -396,6 +424,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         deep_cnn,
         deep_cnn_pool4,
         deep_cnn_bn,
+        tuning_base,
         resnet18,
         resnet18_w16,
         resnet18_w16_no_skip,

@@ -441,19 +441,21 @@ def _keep_weights(source: Path, target: Path) -> dict[str, Any]:
 # --- Studies: measured facts that are no training run ---------------------------------------
 
 
-# Studies of the benchmarks, with the command that measures each; all others are `study NAME`.
-BENCHES = {
+# Studies that another command than `study NAME` measures.
+MEASURED_BY = {
     "bench_input": "bench input",
     "bench_precision": "bench precision",
+    "bench_speedrun": "bench speedrun",
     "profile": "bench profile",
     "roofline": "bench roofline",
+    "tuning": "tune tuning_base --trials 48 --repeat 5",
 }
 
 
 def study_command(name: str) -> str:
     """Return what to type to measure a study."""
-    if name in BENCHES:
-        return f"cifar-lessons {BENCHES[name]}"
+    if name in MEASURED_BY:
+        return f"cifar-lessons {MEASURED_BY[name]}"
     if name.startswith("bench_"):
         return f"cifar-lessons bench train --model {name.removeprefix('bench_')}"
     return f"cifar-lessons study {name}"

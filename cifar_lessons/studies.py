@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cifar_lessons import runs
 from cifar_lessons.errors import UserError, suggest
 
 Images = npt.NDArray[np.uint8]  # (N, 3, 32, 32)
@@ -163,8 +164,10 @@ def measure(name: str, root: Path) -> Facts:
         root: Folder of the data.
 
     Raises:
-        UserError: An unknown name, or missing data.
+        UserError: An unknown name, one that another command measures, or missing data.
     """
+    if name in runs.MEASURED_BY:
+        raise UserError(f"study {name!r} is measured by `{runs.study_command(name)} --record`")
     if name not in STUDIES:
         raise UserError(f"no study {name!r}: {suggest(name, STUDIES)}")
     return STUDIES[name](root)

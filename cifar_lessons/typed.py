@@ -20,15 +20,19 @@ from cifar_lessons.errors import UserError, suggest
 Commands = Mapping[str, Callable[..., None]]  # by the word that chooses one
 
 
+# What names a place of one machine alone, and perhaps holds a password.
+NOT_KEPT = ("--out", "--data", "--storage")
+
+
 def typed() -> str:
-    """Return the command line as it was typed, without folders: they are this machine's alone."""
+    """Return the command line as it was typed, but for what is this machine's alone."""
     kept: list[str] = []
     skip = False
     for word in sys.argv[1:]:
         option = word.partition("=")[0]
-        if not skip and option not in ("--out", "--data"):
+        if not skip and option not in NOT_KEPT:
             kept.append(word)
-        skip = not skip and option in ("--out", "--data") and "=" not in word
+        skip = not skip and option in NOT_KEPT and "=" not in word
     return shlex.join(["cifar-lessons", *kept])
 
 

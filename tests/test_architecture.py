@@ -33,7 +33,7 @@ RULES: dict[str, list[str]] = {
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
     "recipes": ["config", "errors"],
     "runs": ["atomic", "config", "errors", "evaluation.metrics"],
-    "studies": ["data", "errors", "models", "recipes"],
+    "studies": ["data", "errors", "models", "recipes", "runs"],
     # The ledger and the figures, from recorded runs alone.
     "tables": [],
     "verdicts": ["evaluation.metrics"],
@@ -50,6 +50,16 @@ RULES: dict[str, list[str]] = {
     # On top: the one place where a recipe becomes objects, and who calls it.
     "experiment": [*LIBRARY, "errors", "runs"],
     "notebook": [*LIBRARY, "errors", "experiment", "plots"],
+    # Searching the settings of a recipe. What reads and draws a search needs no torch, no Optuna.
+    "tuning.space": ["config", "errors"],
+    "tuning.trials": ["runs", "tuning.space"],
+    "tuning.surface": ["tuning.space", "tuning.trials"],
+    "tuning.report": ["tables", "tuning.space", "tuning.trials"],
+    "tuning.figures": ["canvas", "tuning.space", "tuning.surface", "tuning.trials"],
+    "tuning.command": [
+        *("config", "errors", "experiment", "recipes", "runs", "runtime", "tuning", "typed"),
+    ],
+    "tuning": [*LIBRARY, "errors", "experiment", "recipes", "runs"],
     # Measuring speed: it builds the steps that it times.
     "interleave": ["runtime"],
     "plain_loop": ["config", "data"],
@@ -164,10 +174,10 @@ def python(code: str, **environment: str) -> str:
 
 
 WITHOUT_TORCH = [
-    *("atomic", "claims", "cli", "config", "errors", "evaluation.metrics", "plots", "recipes"),
-    *("canvas", "judges", "reports", "schedule_plots", "runs", "tables", "targets", "verdicts"),
-    *("atomic", "bench_commands", "claims", "cli", "config", "errors", "evaluation.metrics"),
-    *("judges", "plots", "recipes", "reports", "runs", "speed.figures", "speed.tables", "tables"),
+    *("atomic", "bench_commands", "canvas", "claims", "cli", "config", "errors"),
+    *("evaluation.metrics", "judges", "plots", "recipes", "reports", "runs", "schedule_plots"),
+    *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
+    *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
     *("typed", "verdicts"),
 ]
 
@@ -215,7 +225,7 @@ import filelock, matplotlib.pyplot, numpy, PIL.Image, PIL.ImageOps, safetensors.
 import sklearn.metrics, sklearn.model_selection, torch, torch.optim.swa_utils, torchvision.datasets
 import tqdm, tyro, urllib.request
 try:
-    import pyarrow.parquet
+    import optuna.storages.journal, pyarrow.parquet
 except ImportError:
     pass
 
@@ -274,6 +284,7 @@ ELSEWHERE = {
     "judges.__init__": "test_claims.py",  # the ledger asks them all
     "speed.__init__": "test_architecture.py",
     "training.__init__": "test_architecture.py",
+    "tuning.__init__": "test_architecture.py",
     "objectives.__init__": "test_architecture.py",
     "objectives.base": "objectives/test_supervised.py",  # a protocol and its result
     "models.__init__": "models/test_registry.py",

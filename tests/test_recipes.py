@@ -82,6 +82,15 @@ ARMS = {
         "model.options.batch_norm: recorded not set, now True",
         "model.options.pools: recorded 2, now 3",
     },
+    # C21: narrower, without dropout, and at one end of the article's advice
+    ("deep_cnn_bn", "tuning_base"): {
+        "epochs: recorded 12, now 8",
+        "model.options.dropout: recorded not set, now 0.0",
+        "model.options.hidden: recorded not set, now 128",
+        "model.options.pools: recorded 3, now 4",
+        "model.options.widths: recorded [32, 64, 128, 256], now [16, 32, 64, 128]",
+        "optim.peak_lr: recorded 0.02, now 0.1",
+    },
     # C08: one thing taken away; without batch norm the rate must fall too
     ("resnet18_w16", "resnet18_w16_no_skip"): {"model.options.skip: recorded not set, now False"},
     ("resnet18_w16", "resnet18_w16_no_bn"): {

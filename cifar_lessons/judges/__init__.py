@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cifar_lessons.judges import data, networks, schedules
+from cifar_lessons.judges import data, networks, schedules, tuning
 from cifar_lessons.verdicts import Claim, Evidence, Finding
 
 JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
@@ -15,4 +15,5 @@ JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
     "C08": networks.c08,
     "C09": networks.c09,
     "C10": schedules.c10,
+    "C21": tuning.c21,
 }

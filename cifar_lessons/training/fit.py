@@ -65,6 +65,7 @@ def fit(
     commit: str = "",
     deadline: float | None = None,
     save_every: float = 60.0,
+    on_epoch: Callable[[Row], None] | None = None,
     progress: bool = True,
 ) -> FitResult:
     """Train `model` and return it with its history.
@@ -88,6 +89,8 @@ def fit(
         commit: Of the code, listed in the result.
         deadline: `time.monotonic()` after which the loop saves and returns.
         save_every: Seconds between two checkpoints inside an epoch.
+        on_epoch: Called with each new row of the history. What it raises ends the training
+            there, as a search does with settings that look hopeless.
         progress: Show a bar on a terminal, or print a line an epoch elsewhere.
 
     Raises:
@@ -221,6 +224,8 @@ def fit(
                 bar.set_postfix({k: f"{v:.3f}" for k, v in row.items() if "accuracy" in k})
                 if bar.disable:
                     print(_line(row, epochs), flush=True)
+            if on_epoch is not None:
+                on_epoch(row)
             late = deadline is not None and time.monotonic() > deadline
             if (stop or late) and epoch + 1 < epochs:
                 result.stopped_by = "signal" if stop else "deadline"
