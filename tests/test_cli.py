@@ -142,7 +142,10 @@ def test_the_examples_of_the_help_are_commands(typed, monkeypatch):
         ("train simple_cnn --set epochs=0", "epochs must be in [1, 10000], got 0; try 12"),
         ("train simple_cnn --set epochs=many", "epochs must be int, got 'many'"),
         ("train simple_cnn --set optim.peak_lr=-1", "must be in (0, 100], got -1.0; try 0.1"),
-        ("train simple_cnn --set optim.name=lion", "must be one of 'sgd', 'adam', 'adamw', got"),
+        (
+            "train simple_cnn --set optim.name=lion",
+            "must be one of 'sgd', 'adam', 'adamw', 'muon', got",
+        ),
         ("train simple_cnn --seconds 0", "--seconds must be > 0, got 0; try --seconds 600"),
         ("train simple_cnn --seconds -5", "--seconds must be > 0, got -5; try --seconds 600"),
         ("train simple_cnn --seconds nan", "--seconds must be > 0, got nan; try --seconds 600"),
