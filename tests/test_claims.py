@@ -45,7 +45,9 @@ def test_entries_refer_to_recipes_studies_and_judges_that_exist():
     for claim in entries:
         names = {*claim.recipes, *claim.also}
         assert names <= set(recipes.RECIPES), claim.id
-        assert {*claim.studies, *claim.also_studies} <= {*studies.STUDIES, *studies.MEASURED_BY}, claim.id
+        assert {*claim.studies, *claim.also_studies} <= {*studies.STUDIES, *studies.MEASURED_BY}, (
+            claim.id
+        )
         assert set(claim.predicted) <= names, claim.id
         assert all(recipes.get(r).seeds >= claim.min_seeds for r in claim.recipes), claim.id
         assert bool(claim.recipes or claim.studies) == (claim.id in JUDGES), claim.id
