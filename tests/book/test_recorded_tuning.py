@@ -1,4 +1,4 @@
-"""The recorded search is proven again: its recipe is today's, its numbers follow from its trials."""
+"""The recorded search is proven again: its recipe is today's, its numbers come from its trials."""
 
 import pytest
 
