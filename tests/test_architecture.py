@@ -59,6 +59,7 @@ RULES: dict[str, list[str]] = {
     "tuning.command": [
         *("config", "errors", "experiment", "recipes", "runs", "runtime", "tuning", "typed"),
     ],
+    "tuning.live": ["config", "notebook", "tuning"],
     "tuning": [*LIBRARY, "errors", "experiment", "recipes", "runs"],
     # Measuring speed: it builds the steps that it times.
     "interleave": ["runtime"],

@@ -69,6 +69,7 @@ def test_a_box_becomes_a_line():
     [
         ("train simple_cnn --out /home/me/runs --seed 1", "train simple_cnn --seed 1"),
         ("train simple_cnn --data=/mnt/cifar --seed 1", "train simple_cnn --seed 1"),
+        ("tune tuning_base --storage mysql://me:secret@host/x", "tune tuning_base"),
         ("bench train --seconds 5 --data /mnt/cifar", "bench train --seconds 5"),
     ],
 )

@@ -21,6 +21,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from cifar_lessons.errors import UserError
 
+JOURNAL = b'{"op_code":'  # with which a journal begins
+NO_JOURNAL = "it is no journal of Optuna, or damaged"
 TRIES = 5  # to open a database that another process is just setting up
 
 
@@ -87,7 +89,7 @@ def _journal(path: Path) -> BaseStorage:
         return JournalStorage(JournalFileBackend(str(path)))
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError):
         # Not JSON, or not a journal's JSON: which of these it is depends on the line.
-        raise OSError("it is no journal of Optuna, or damaged") from None
+        raise OSError(NO_JOURNAL) from None
 
 
 def _drop_half_line(path: Path) -> None:
@@ -97,6 +99,9 @@ def _drop_half_line(path: Path) -> None:
     """
     if not path.exists() or _ends_well(path):
         return
+    with path.open("rb") as file:
+        if file.read(len(JOURNAL)) != JOURNAL:
+            raise OSError(NO_JOURNAL)  # and not ours to change
     lock = JournalFileSymlinkLock(str(path))
     lock.acquire()  # whoever is writing right now finishes first
     try:

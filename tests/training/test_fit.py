@@ -22,6 +22,7 @@ from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.objectives.base import StepOutput
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.runtime import Runtime
+from cifar_lessons.training import checkpoint as checkpoints
 from cifar_lessons.training.fit import FitResult, fit
 from cifar_lessons.training.optim import build_optimizer
 from cifar_lessons.training.step import LossIsNotFinite
@@ -427,3 +428,29 @@ def test_a_file_that_cannot_be_written_is_told(data, tmp_path):
     path: Path = tmp_path / "file" / "c.pt"
     with pytest.raises(UserError, match=r"cannot write .*c.pt: .*choose another folder"):
         Trial(data).fit(checkpoint=path)
+
+
+def test_each_epoch_is_told_when_it_is_over_and_saved(data, tmp_path):
+    path, told = tmp_path / "checkpoint.pt", []
+
+    def on_epoch(row: dict[str, float]) -> None:
+        told.append(row)
+        assert checkpoints.load(path)["history"] == told
+
+    result = Trial(data).fit(checkpoint=path, on_epoch=on_epoch)
+    assert told == result.history
+    assert len(told) == EPOCHS
+
+
+def test_what_it_raises_ends_the_training_there(data, tmp_path):
+    path, told = tmp_path / "checkpoint.pt", []
+
+    def hopeless(row: dict[str, float]) -> None:
+        told.append(row)
+        if row["epoch"] == 2:
+            raise Crash
+
+    with pytest.raises(Crash):
+        Trial(data).fit(checkpoint=path, on_epoch=hopeless)
+    assert len(told) == 2
+    assert Trial(data).fit(checkpoint=path).history[:2] == told  # and it can go on

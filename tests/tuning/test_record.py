@@ -6,12 +6,15 @@ from dataclasses import replace
 import pytest
 
 from cifar_lessons import recipes
+from cifar_lessons.claims import load_claims
 from cifar_lessons.config import to_dict
 from cifar_lessons.errors import UserError
+from cifar_lessons.judges import JUDGES
 from cifar_lessons.tuning.record import gather, importances, study_name
 from cifar_lessons.tuning.search import Found
 from cifar_lessons.tuning.space import SPACE
 from cifar_lessons.tuning.trials import complete, from_values
+from cifar_lessons.verdicts import Evidence
 
 BASE = recipes.get("tuning_base")
 PROCESS = {
@@ -89,3 +92,13 @@ def test_what_must_not_be_recorded_is_refused(found, repeated, change, said):
 def test_a_study_is_named_after_its_recipe():
     assert study_name("tuning_base") == "tuning"
     assert study_name("simple_cnn") == "tuning_simple_cnn"
+
+
+def test_the_judge_reads_what_is_recorded(found, repeated):
+    values, _ = gather(BASE, found, repeated, space=SPACE, seed=0)
+    [claim] = [c for c in load_claims() if c.id == "C21"]
+    finding = JUDGES["C21"](claim, Evidence(studies={"tuning": values}))
+    # In the made-up search the first advice is half a point behind, the others more than two.
+    assert finding.verdict == "reproduced"
+    assert "but clearly further below: middle and 256, 0.01" in finding.reason
+    assert finding.ours.startswith("best of 23 trials: batch ")

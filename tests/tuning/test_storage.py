@@ -45,6 +45,10 @@ def test_half_a_line_is_cut_off_and_what_follows_can_be_read(tmp_path):
     empty.touch()
     fill(str(empty), 1)
     assert trials(str(empty)) == 1
+    first = tmp_path / "first.journal"
+    first.write_bytes(b'{"op_code":0,"worker')
+    fill(str(first), 1)
+    assert trials(str(first)) == 1
 
 
 @pytest.mark.parametrize(
@@ -53,6 +57,7 @@ def test_half_a_line_is_cut_off_and_what_follows_can_be_read(tmp_path):
         ("folder", "storage folder cannot be used (it is a folder)"),
         ("text", "(it is no journal of Optuna, or damaged)"),
         ("json", "(it is no journal of Optuna, or damaged)"),
+        ("line", "(it is no journal of Optuna, or damaged)"),
         ("text/mine.journal", "storage text/mine.journal cannot be used ("),
         ("sqlite:///no/such/folder/x.db", "(unable to open database file)"),
         ("sqlite:///text", "(file is not a database)"),
@@ -67,11 +72,14 @@ def test_a_storage_that_cannot_be_used_is_told_in_one_line(tmp_path, monkeypatch
     (tmp_path / "folder").mkdir()
     (tmp_path / "text").write_text("a poem,\nand no journal\n" * 40)
     (tmp_path / "json").write_text('{"a": 1}\n{"b": 2}\n')
+    (tmp_path / "line").write_text("a file of somebody else's, without an end of line")
     monkeypatch.setattr(storage, "TRIES", 1)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     with pytest.raises(UserError) as error:
         open_storage(where)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+    assert {path: path.read_bytes() for path in before} == before  # nobody's file is changed
     assert "type the same command again, or choose a file, as in --storage" in str(error.value)
 
 
