@@ -157,6 +157,53 @@ def train(
         print(f"test accuracy {accuracy:.2f} % after {finished.minutes:.1f} minutes: {done}")
 
 
+def range_test(
+    recipe: Name,
+    /,
+    *,
+    seed: int = 0,
+    set: UseAppendAction[tuple[str, ...]] = (),
+    low: float = 1e-4,
+    high: float = 10.0,
+    steps: int = 100,
+    data: Folder = None,
+    device: str = "auto",
+    precision: str = "auto",
+) -> None:
+    """Try a growing learning rate for a hundred steps, and show which rates are worth trying.
+
+    Example: cifar-lessons range-test resnet18_w16
+
+    Args:
+        recipe: A name from `cifar-lessons list`; its own rate and schedule are not used.
+        seed: Of first weights, order and augmentation.
+        set: FIELD=VALUE changes one field, as in batch_size=512; may be given several times.
+        low: First rate.
+        high: Last rate; it stops before that if the loss explodes.
+        steps: Of one batch each.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        precision: auto, fp32, bf16 or fp16.
+    """
+    from cifar_lessons import recipes
+    from cifar_lessons.config import override
+
+    chosen = recipes.get(recipe)
+    for assignment in set:
+        chosen = override(chosen, assignment)
+    if seed < 0:
+        raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
+    from cifar_lessons import experiment, runtime
+
+    here = runtime.detect(device=device, precision=precision)
+    loaded = experiment.load_data(chosen, data)
+    found = experiment.range_test(
+        chosen, loaded, seed=seed, runtime=here, low=low, high=high, steps=steps
+    )
+    print(f"{chosen.name} seed {seed} on {here.device}, {here.precision}: rate and mean loss")
+    print(found.chart())
+
+
 def record(
     recipe: Name,
     /,
@@ -359,6 +406,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "data": data,
     "list": list_recipes,
     "train": train,
+    "range-test": range_test,
     "record": record,
     "evaluate": evaluate,
     "predict": predict,

@@ -24,6 +24,7 @@ from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.models import build_model
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.runtime import Runtime, device_name, in_precision, num_cores, stream_seed
+from cifar_lessons.training import range_test as ranges
 from cifar_lessons.training.fit import FitResult, fit
 from cifar_lessons.training.optim import build_optimizer
 
@@ -102,6 +103,30 @@ def train(
         deadline=deadline,
         save_every=save_every,
         progress=progress,
+    )
+
+
+def range_test(
+    recipe: Recipe, data: Cifar, *, seed: int, runtime: Runtime, **changes: Any
+) -> ranges.RangeTest:
+    """Return which learning rates are worth trying for the recipe; no network is kept.
+
+    Args:
+        recipe: Its network, images, loss and optimizer are used; its rate and schedule are not.
+        data: The splits; the training images are used.
+        seed: Of first weights, order, augmentation and dropout.
+        runtime: Device and precision.
+        changes: `low`, `high` and `steps` of `training.range_test.range_test`.
+    """
+    return ranges.range_test(
+        new_model(recipe, seed=seed, num_classes=len(data.classes), runtime=runtime),
+        SupervisedObjective(label_smoothing=recipe.objective.label_smoothing),
+        train=TrainLoader(
+            data.train, recipe.data, batch_size=recipe.batch_size, seed=seed, device=runtime.device
+        ),
+        optim=recipe.optim,
+        runtime=runtime,
+        **changes,
     )
 
 

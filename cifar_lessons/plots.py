@@ -5,19 +5,18 @@ runs are in `reports`, and can be had from here too. Recipes without runs are le
 none is left the figure says so: a page never fails for a run that is not recorded yet.
 """
 
-import functools
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from cycler import cycler
-from matplotlib import style
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
+from cifar_lessons.canvas import MARKERS, use_book_style
+from cifar_lessons.canvas import BookFigure as _BookFigure
+from cifar_lessons.canvas import empty_figure as _empty
+from cifar_lessons.canvas import new_axes as _axes
 from cifar_lessons.evaluation import metrics
 from cifar_lessons.reports import (
     RunsByLabel,
@@ -27,6 +26,7 @@ from cifar_lessons.reports import (
     missing_note,
     recipe_diff,
     results_table,
+    targets_table,
 )
 
 __all__ = [
@@ -43,83 +43,10 @@ __all__ = [
     "recipe_diff",
     "results_table",
     "shares",
+    "targets_table",
     "train_and_validation",
     "use_book_style",
 ]
-
-MARKERS = "osD^vPX*<>"  # beside colour, for readers who can't tell two colours apart
-
-
-class _BookFigure(Figure):
-    """A figure that a notebook shows without pyplot."""
-
-    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        """Return the picture at twice the resolution, and the width in pixels to show it at."""
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=2 * self.dpi)
-        # Width alone: with a height too, a narrow screen would squeeze the picture.
-        return buffer.getvalue(), {"width": round(self.get_figwidth() * self.dpi)}
-
-
-@functools.cache
-def _style() -> dict[str, Any]:
-    """Return the settings of the book: seaborn's colour-blind safe palette on white."""
-    import seaborn
-
-    colours = seaborn.color_palette("colorblind").as_hex()
-    return {
-        **seaborn.axes_style("whitegrid"),
-        **seaborn.plotting_context("notebook"),
-        "axes.prop_cycle": cycler(color=list(colours)),
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "figure.facecolor": "white",  # on a dark page too, or axes and words would vanish
-        "savefig.facecolor": "white",
-        "figure.dpi": 100,
-        "figure.constrained_layout.h_pad": 0.12,
-        "figure.constrained_layout.w_pad": 0.12,
-    }
-
-
-def use_book_style() -> None:
-    """Set matplotlib to the style of the book; the functions here do so themselves."""
-    style.use(_style())
-
-
-def _axes(width: float, height: float) -> tuple[Figure, Axes]:
-    use_book_style()
-    figure = _BookFigure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def panels(
-    width: float, height: float, *, rows: int = 1, columns: int = 1, **options: Any
-) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure in the style of the book, for what other modules draw.
-
-    Args:
-        width: In inches.
-        height: In inches.
-        rows: Of panels.
-        columns: Of panels.
-        options: Of matplotlib's `Figure.subplots`, such as `sharey=True`.
-    """
-    use_book_style()
-    figure = _BookFigure(figsize=(width, height), layout="constrained")
-    return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
-
-
-def nothing_yet() -> Figure:
-    """Return a figure that says that there is nothing to draw."""
-    return _empty()
-
-
-def _empty() -> Figure:
-    """Return a figure that says that there is nothing to draw."""
-    figure, axes = _axes(7, 1.2)
-    axes.axis("off")
-    axes.text(0.5, 0.5, "Not recorded yet", ha="center", va="center")
-    return figure
 
 
 def curves(found: RunsByLabel, *, column: str = "val_accuracy") -> Figure:

@@ -223,6 +223,64 @@ def resnet18_w16_constant() -> Recipe:
     )
 
 
+def resnet18_w16_constant_low() -> Recipe:
+    """`resnet18_w16` at a constant rate of 0.01 (C10)."""
+    return replace(
+        resnet18_w16_constant(),
+        name="resnet18_w16_constant_low",
+        about="… at a constant rate of 0.01",
+        optim=OptimConfig(peak_lr=0.01, schedule=ScheduleConfig(name="constant")),
+    )
+
+
+def resnet18_w16_step() -> Recipe:
+    """`resnet18_w16` at a tenth of the rate after 1/2 and again after 3/4 of the run (C10)."""
+    return replace(
+        resnet18_w16_constant(),
+        name="resnet18_w16_step",
+        about="… with a rate that falls in two steps",
+        optim=OptimConfig(schedule=ScheduleConfig(name="step")),
+    )
+
+
+def resnet18_w16_cosine() -> Recipe:
+    """`resnet18_w16` with a rate that falls along half a cosine, without warm-up (C10)."""
+    return replace(
+        resnet18_w16_constant(),
+        name="resnet18_w16_cosine",
+        about="… with a rate that falls along a cosine",
+        optim=OptimConfig(schedule=ScheduleConfig(name="cosine")),
+    )
+
+
+def resnet18_w16_plateau() -> Recipe:
+    """`resnet18_w16` with the article's ReduceLROnPlateau: patience 3, factor 0.5 (C10).
+
+    Twelve epochs leave room for two cuts at most, after the fifth epoch and the ninth.
+    """
+    return replace(
+        resnet18_w16_constant(),
+        name="resnet18_w16_plateau",
+        about="… with the article's plateau schedule",
+        optim=OptimConfig(schedule=ScheduleConfig(name="plateau", factor=0.5, patience=3)),
+    )
+
+
+def resnet18_w16_plateau_printed() -> Recipe:
+    """`resnet18_w16` with the article's optimizer to the letter (C10).
+
+    It prints SGD(lr=0.1, momentum=0.9): no weight decay, no Nesterov; and ReduceLROnPlateau with
+    patience 3 and factor 0.5.
+    """
+    plateau = resnet18_w16_plateau()
+    return replace(
+        plateau,
+        name="resnet18_w16_plateau_printed",
+        about="… with the article's optimizer to the letter: no decay",
+        optim=replace(plateau.optim, nesterov=False, weight_decay=0.0),
+    )
+
+
 def resnet18() -> Recipe:
     """ResNet-18 at full width on all 50,000 images: the headline (C07)."""
     return Recipe(
@@ -292,6 +350,11 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         resnet18_w16_no_augment,
         resnet18_w16_constant,
         resnet18_w16_fp32,
+        resnet18_w16_constant_low,
+        resnet18_w16_plateau,
+        resnet18_w16_plateau_printed,
+        resnet18_w16_step,
+        resnet18_w16_cosine,
         resnet18_w32,
         resnet34_w16,
         resnet50_w16,

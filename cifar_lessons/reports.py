@@ -10,6 +10,7 @@ from cifar_lessons.config import NOT_COMPARED, Json, Recipe, to_dict
 from cifar_lessons.evaluation.metrics import Estimate, mean_interval
 from cifar_lessons.runs import Run
 from cifar_lessons.tables import Markdown, Table
+from cifar_lessons.targets import first_reach
 
 Choice = Iterable[str | Recipe] | Mapping[str, str | Recipe]  # a mapping gives labels of its own
 RunsByLabel = Mapping[str, Sequence[Run]]
@@ -111,6 +112,46 @@ def results_table(found: RunsByLabel) -> Table:
         "seed, test images only. Minutes were taken on cores that may have been shared."
     )
     return Table(columns, rows, caption if rows else "Nothing is recorded yet.")
+
+
+def targets_table(found: RunsByLabel, targets: Sequence[float]) -> Table:
+    """Return when each recipe first reaches validation accuracies, and where it ends.
+
+    Args:
+        found: Runs by label, as from `available`.
+        targets: Accuracies, fractions in [0, 1].
+
+    Returns:
+        A row a recipe. A target's cell has the epoch of each seed, a dash for never, and the mean
+        seconds of training until then, of the seeds that get there.
+    """
+    rows = []
+    for label, seeds in found.items():
+        row = [label]
+        for target in targets:
+            reached = [first_reach(run.history, target) for run in seeds]
+            epochs = ", ".join(str(r.epoch) if r else "–" for r in reached)
+            seconds = [r.seconds for r in reached if r and r.seconds is not None]
+            row.append(epochs + (f" ({_mean(seconds):.0f} s)" if seconds else ""))
+        e = estimate(seeds)
+        last = [run.history[-1] for run in seeds]
+        spent = [end["seconds"] / end["epoch"] for end in last if "seconds" in end]
+        row.append(f"{_mean(spent):.0f}" if spent else "–")
+        row.append(f"{100 * e.mean:.2f} % ({100 * e.low:.2f} to {100 * e.high:.2f})")
+        rows.append(row)
+    columns = ["Schedule", *(f"{100 * t:g} %" for t in targets), "Seconds an epoch"]
+    caption = (
+        "Epochs until the validation accuracy first reaches a target, a number a seed; a dash is "
+        "never. Seconds are means, on cores that may have been shared. Then the final test "
+        "accuracy with its 95 % interval."
+    )
+    return Table(
+        [*columns, "Final test accuracy"], rows, caption if rows else "Nothing is recorded yet."
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def recipe_diff(first: Recipe, second: Recipe) -> Table:

@@ -133,10 +133,17 @@ def points(e: Estimate) -> str:
 
 def compare(evidence: Evidence, base: str, others: Sequence[str]) -> tuple[list[Side], list[str]]:
     """Return the side of 0 of each `other` minus `base`, Holm-corrected, and a line for each."""
-    found = [evidence.difference(base, other) for other in others]
+    return compare_pairs(evidence, [(base, other) for other in others])
+
+
+def compare_pairs(
+    evidence: Evidence, pairs: Sequence[tuple[str, str]]
+) -> tuple[list[Side], list[str]]:
+    """Return the side of 0 of the second of each pair minus the first, as `compare` does."""
+    found = [evidence.difference(base, other) for base, other in pairs]
     p_values = holm([e.p_value() for e in found])
     lines = [
         f"{other} against {base}: {points(e)}, p = {max(p, 1e-4):.2g}{' or less' * (p < 1e-4)}"
-        for other, e, p in zip(others, found, p_values, strict=True)
+        for (base, other), e, p in zip(pairs, found, p_values, strict=True)
     ]
     return sides(found, 0.0), lines

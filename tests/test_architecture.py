@@ -37,13 +37,16 @@ RULES: dict[str, list[str]] = {
     # The ledger and the figures, from recorded runs alone.
     "tables": [],
     "verdicts": ["evaluation.metrics"],
-    "judges": ["evaluation.metrics", "verdicts"],
+    "targets": [],
+    "judges": ["evaluation.metrics", "targets", "verdicts"],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
         "verdicts",
     ],
-    "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables"],
-    "plots": ["evaluation.metrics", "reports"],
+    "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables", "targets"],
+    "canvas": [],
+    "plots": ["canvas", "evaluation.metrics", "reports"],
+    "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
     "experiment": [*LIBRARY, "errors", "runs"],
     "notebook": [*LIBRARY, "errors", "experiment", "plots"],
@@ -54,7 +57,7 @@ RULES: dict[str, list[str]] = {
     "speed.conditions": ["interleave", "runs", "runtime"],
     "speed.wrong": ["errors"],
     "speed.tables": ["runs", "tables", "throughput"],
-    "speed.figures": ["plots", "speed.tables"],
+    "speed.figures": ["canvas", "speed.tables"],
     "speed": [
         *(*LIBRARY, "benchmark", "errors", "experiment", "interleave", "plain_loop", "recipes"),
         "throughput",
@@ -160,9 +163,9 @@ def python(code: str, **environment: str) -> str:
 
 
 WITHOUT_TORCH = [
-    *("atomic", "bench_commands", "claims", "cli", "config", "errors", "evaluation.metrics"),
-    *("judges", "plots", "recipes", "reports", "runs", "speed.figures", "speed.tables", "tables"),
-    *("typed", "verdicts"),
+    *("atomic", "bench_commands", "canvas", "claims", "cli", "config", "errors"),
+    *("evaluation.metrics", "judges", "plots", "recipes", "reports", "runs", "schedule_plots"),
+    *("speed.figures", "speed.tables", "tables", "targets", "typed", "verdicts"),
 ]
 
 
@@ -262,6 +265,7 @@ def test_importing_touches_nothing():
 ELSEWHERE = {
     "__init__": "test_architecture.py",
     "__main__": "test_cli.py",
+    "canvas": "test_plots.py",  # what its figures are drawn on
     "data.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
     "judges.__init__": "test_claims.py",  # the ledger asks them all

@@ -159,6 +159,8 @@ def test_the_examples_of_the_help_are_commands(typed, monkeypatch):
         ),
         ("train simple_cnn --set precision=fp8", "precision must be one of 'auto', 'fp32', 'bf1"),
         ("train simple_cnn --set name=../x", "name must be letters, digits and _, got '../x'"),
+        ("range-test simplecnn", "no recipe 'simplecnn': did you mean 'simple_cnn'"),
+        ("range-test simple_cnn --seed -1", "--seed must be >= 0, got -1; try --seed 0"),
         ("record simple_cnn", "no finished run in outputs/simple_cnn/seed0; run `cifar-lessons t"),
         ("record simple_cnn --seed 5", "seed 5 is not among the planned ones of simple_cnn (0 to"),
         ("evaluate simple_cnn", "no run 'simple_cnn', neither a folder nor a recorded one"),
@@ -436,6 +438,22 @@ def test_predict_without_a_network(typed, tmp_path):
     Image.new("RGB", (32, 32)).save(tmp_path / "grey.png")
     said = typed("predict", "grey.png").mistake
     assert f"no recorded run in {tmp_path / 'runs'} keeps weights; name a run of yours" in said
+
+
+# --- range-test -------------------------------------------------------------------------------
+
+
+def test_range_test_shows_rates_and_suggests_one(typed, tiny_official):
+    options = [word for word in TINY if word != "--threads=1"]
+    found = typed("range-test", *options, "--data", str(tiny_official.root), "--steps", "20")
+    assert found.status == 0, found.err
+    head, *lines, last = found.out.splitlines()
+    assert head == "deep_cnn_pool4 seed 0 on cpu, fp32: rate and mean loss"
+    assert len(lines) >= 10
+    assert "loss" in last
+    assert not Path("outputs").exists()
+    said = typed("range-test", *options, "--data", str(tiny_official.root), "--low", "20").mistake
+    assert said == "low and high must be 0 < low < high, got 20 and 10; try 1e-4 and 10"
 
 
 # --- real processes ---------------------------------------------------------------------------

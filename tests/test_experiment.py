@@ -350,3 +350,16 @@ def test_weights_other_than_the_recorded_ones_are_refused(finished, tmp_path):
     )
     with pytest.raises(UserError, match=r"is not the file that was recorded \(its sha256 differs"):
         experiment.load_model(found, FP32)
+
+
+# --- range test -------------------------------------------------------------------------------
+
+
+def test_a_range_test_takes_the_recipe_but_its_rate(data):
+    changes = {"seed": 0, "runtime": FP32, "steps": 12, "low": 1e-3, "high": 0.1}
+    found = experiment.range_test(RECIPE, data, **changes)
+    assert (len(found.rates), found.rates[0]) == (12, 1e-3)
+    other_rate = dataclasses.replace(RECIPE, optim=OptimConfig(peak_lr=7.0))
+    assert experiment.range_test(other_rate, data, **changes) == found
+    other_loss = override(RECIPE, "objective.label_smoothing=0.5")
+    assert experiment.range_test(other_loss, data, **changes).losses != found.losses

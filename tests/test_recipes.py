@@ -95,6 +95,24 @@ ARMS = {
     ("resnet18_w16", "resnet18_w16_constant"): {
         "optim.schedule.name: recorded 'one_cycle', now 'constant'"
     },
+    # C10: the rate alone; the last one is the article's optimizer, whatever else that changes
+    ("resnet18_w16_constant", "resnet18_w16_constant_low"): {
+        "optim.peak_lr: recorded 0.1, now 0.01"
+    },
+    ("resnet18_w16_constant", "resnet18_w16_step"): {
+        "optim.schedule.name: recorded 'constant', now 'step'"
+    },
+    ("resnet18_w16_constant", "resnet18_w16_cosine"): {
+        "optim.schedule.name: recorded 'constant', now 'cosine'"
+    },
+    ("resnet18_w16_constant", "resnet18_w16_plateau"): {
+        "optim.schedule.factor: recorded 0.1, now 0.5",
+        "optim.schedule.name: recorded 'constant', now 'plateau'",
+    },
+    ("resnet18_w16_plateau", "resnet18_w16_plateau_printed"): {
+        "optim.nesterov: recorded True, now False",
+        "optim.weight_decay: recorded 0.0005, now 0.0",
+    },
     ("resnet18_w16", "resnet18_w32"): {"model.options.width: recorded 16, now 32"},
     # C11: the precision alone
     ("simple_cnn", "simple_cnn_fp32"): {"precision: recorded 'auto', now 'fp32'"},

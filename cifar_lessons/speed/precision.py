@@ -91,6 +91,8 @@ def bench_precision(
     cells.sort(key=lambda cell: (order.index(cell["model"]), cell["batch"]))
     values = {
         "device_type": runtime.device.type,
+        "device": facts["device"],
+        "cores": facts["cores"],
         "precisions": ["fp32", *(p for p, _ in lower)],
         "seconds": round(spent, 1),
         "cells": cells,

@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from cifar_lessons import plots
+from cifar_lessons.speed import figures as speed
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
@@ -36,6 +37,11 @@ DRAWS = {
     if getattr(getattr(plots, name), "__annotations__", {}).get("return")
     in (plots.Figure, "Figure")
 } | {"imshow", "subplots", "figure"}
+DRAWS |= {
+    name
+    for name, value in vars(speed).items()
+    if getattr(value, "__annotations__", {}).get("return") is speed.Figure
+}
 
 
 def prose(markdown: str) -> Iterator[str]:
