@@ -70,6 +70,7 @@ def formats() -> Figure:
     bits.axis("off")
     bits.legend(loc="lower right", fontsize="small")
     reach.set(xlim=(-48, 76), ylim=(2.6, -0.6), xlabel="size of the numbers, as a power of ten")
+    reach.set_xticks(range(-40, 41, 20))
     reach.set_yticks(range(len(FORMATS)), list(FORMATS))
     reach.grid(visible=False, axis="y")
     return figure
