@@ -55,23 +55,6 @@ def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def new_panels(
-    width: float, height: float, *, rows: int = 1, columns: int = 1, **options: Any
-) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure with several panels, row by row.
-
-    Args:
-        width: In inches.
-        height: In inches.
-        rows: Of panels.
-        columns: Of panels.
-        options: Of matplotlib's `Figure.subplots`, such as `sharey=True`.
-    """
-    use_book_style()
-    figure = BookFigure(figsize=(width, height), layout="constrained")
-    return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
-
-
 def empty_figure() -> Figure:
     """Return a figure that says that there is nothing to draw."""
     figure, axes = new_axes(7, 1.2)

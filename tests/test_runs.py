@@ -482,3 +482,24 @@ def test_a_study_that_is_missing_or_damaged_says_what_to_type(folders):
     path.write_text("{")
     with pytest.raises(UserError, match=r"counts.json cannot be read .* study counts --record`"):
         runs.load_study("counts", root=folders.root)
+
+
+@pytest.mark.parametrize(
+    ("study", "command"),
+    [
+        ("data_facts", "study data_facts"),
+        ("bench_precision", "bench precision"),
+        ("roofline", "bench roofline"),
+        ("bench_resnet18", "bench train --model resnet18"),
+    ],
+)
+def test_a_study_names_the_command_that_measures_it(study, command, folders):
+    assert runs.study_command(study) == f"cifar-lessons {command}"
+    with pytest.raises(MissingRun, match=f"run `cifar-lessons {command}`"):
+        runs.load_study(study, root=folders.root)
+
+
+def test_the_commands_of_benchmarks_exist():
+    from cifar_lessons.bench_commands import BENCHES
+
+    assert {command.removeprefix("bench ") for command in runs.BENCHES.values()} <= set(BENCHES)

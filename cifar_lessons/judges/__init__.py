@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cifar_lessons.judges import data, networks, schedules, tuning
+from cifar_lessons.judges import data, networks, precision, schedules, tuning
 from cifar_lessons.verdicts import Claim, Evidence, Finding
 
 JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
@@ -15,5 +15,7 @@ JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
     "C08": networks.c08,
     "C09": networks.c09,
     "C10": schedules.c10,
+    "C11": precision.c11,
+    "C19": precision.c19,
     "C21": tuning.c21,
 }

@@ -12,12 +12,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
 
-from cifar_lessons.canvas import MARKERS, empty_figure, new_panels
+from cifar_lessons.canvas import MARKERS, BookFigure, empty_figure, use_book_style
 from cifar_lessons.speed.tables import STEPS, Study, cell, change, kept, lower, needed
 
 # name: bits of sign, exponent and fraction
 FORMATS = {"fp32": (1, 8, 23), "bf16": (1, 8, 7), "fp16": (1, 5, 10)}
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "")
+
+
+def _panels(width: float, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
+    """Return a figure of that size, in inches, with panels as `Figure.subplots` makes them."""
+    use_book_style()
+    figure = BookFigure(figsize=(width, height), layout="constrained")
+    return figure, list(figure.subplots(squeeze=False, **options).flat)
 
 
 def limits(name: str) -> dict[str, float]:
@@ -40,7 +47,7 @@ def limits(name: str) -> dict[str, float]:
 
 def formats() -> Figure:
     """Draw the bits of fp32, bf16 and fp16, and the range of numbers that each holds."""
-    figure, (bits, reach) = new_panels(8, 4.2, rows=2, height_ratios=(3, 2))
+    figure, (bits, reach) = _panels(8, 4.2, nrows=2, height_ratios=(3, 2))
     parts = (("sign", "C7", ""), ("exponent: range", "C1", "//"), ("fraction: precision", "C0", ""))
     for row, (name, widths) in enumerate(FORMATS.items()):
         at = 0
@@ -63,6 +70,7 @@ def formats() -> Figure:
     bits.axis("off")
     bits.legend(loc="lower right", fontsize="small")
     reach.set(xlim=(-48, 76), ylim=(2.6, -0.6), xlabel="size of the numbers, as a power of ten")
+    reach.set_xticks(range(-40, 41, 20))
     reach.set_yticks(range(len(FORMATS)), list(FORMATS))
     reach.grid(visible=False, axis="y")
     return figure
@@ -72,7 +80,7 @@ def speedups(study: Study) -> Figure:
     """Draw how many times the rate of fp32 each network reaches, by batch size."""
     if study is None:
         return empty_figure()
-    figure, (axes,) = new_panels(7, 3.6)
+    figure, (axes,) = _panels(7, 3.6)
     cells, [precision, *_] = study["values"]["cells"], lower(study)
     for index, model in enumerate(dict.fromkeys(found["model"] for found in cells)):
         some = [found for found in cells if found["model"] == model]
@@ -106,7 +114,7 @@ def footprints(study: Study, *, batch: int = 128) -> Figure:
     """
     if study is None:
         return empty_figure()
-    figure, (axes,) = new_panels(7, 3.4)
+    figure, (axes,) = _panels(7, 3.4)
     [precision, *_] = lower(study)
     models = list(dict.fromkeys(found["model"] for found in study["values"]["cells"]))
     found = {m: c for m in models if (c := cell(study, m, batch))}
@@ -135,7 +143,7 @@ def roofline(study: Study) -> Figure:
         return empty_figure()
     values = study["values"]
     precisions: list[str] = values["precisions"]
-    figure, axes = new_panels(5 * len(precisions), 4.4, columns=len(precisions), sharey=True)
+    figure, axes = _panels(5 * len(precisions), 4.4, ncols=len(precisions), sharey=True)
     models = list(dict.fromkeys(row["model"] for row in values["layers"]))
     threads = str(values["threads"])
     for panel, precision in zip(axes, precisions, strict=True):
@@ -180,7 +188,7 @@ def where_time_goes(study: Study) -> Figure:
         return empty_figure()
     loops = study["values"]["loops"]
     steps = [key for key in STEPS if key in loops]
-    figure, (axes,) = new_panels(8, 1.4 + 0.6 * len(steps))
+    figure, (axes,) = _panels(8, 1.4 + 0.6 * len(steps))
     start = np.zeros(len(steps))
     for index, group in enumerate(loops[steps[0]]["groups"]):
         widths = np.array([1000 * loops[key]["groups"][group] for key in steps])

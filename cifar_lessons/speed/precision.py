@@ -91,6 +91,8 @@ def bench_precision(
     cells.sort(key=lambda cell: (order.index(cell["model"]), cell["batch"]))
     values = {
         "device_type": runtime.device.type,
+        "device": facts["device"],
+        "cores": facts["cores"],
         "precisions": ["fp32", *(p for p, _ in lower)],
         "seconds": round(spent, 1),
         "cells": cells,
@@ -125,7 +127,7 @@ def _cell(
         memory[precision] = found
     left = max(1.0, seconds - (time.perf_counter() - began))
     contenders = [
-        _contender(precision, MODELS[name], batch_size, replace(runtime, precision=precision))
+        contender(precision, MODELS[name], batch_size, replace(runtime, precision=precision))
         for precision, runtime in arms
     ]
     rates = take_turns(contenders, seconds=left, say=lambda line: say(f"  {line}"))
@@ -138,8 +140,15 @@ def _cell(
     }
 
 
-def _contender(key: str, model: ModelConfig, batch_size: int, runtime: Runtime) -> Contender:
-    """Return training steps of a network in a precision."""
+def contender(key: str, model: ModelConfig, batch_size: int, runtime: Runtime) -> Contender:
+    """Return training steps of a network, to be timed in turns with others.
+
+    Args:
+        key: Its name in the result.
+        model: Which network.
+        batch_size: Images of the one batch that is used again and again.
+        runtime: Device and precision.
+    """
     batch = made_up_batch(batch_size, runtime.device)
     _, step = training_step(model, runtime)
 

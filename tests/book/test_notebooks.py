@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from cifar_lessons import plots
+from cifar_lessons.speed import figures as speed
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
@@ -36,6 +37,11 @@ DRAWS = {
     if getattr(getattr(plots, name), "__annotations__", {}).get("return")
     in (plots.Figure, "Figure")
 } | {"imshow", "subplots", "figure"}
+DRAWS |= {
+    name
+    for name, value in vars(speed).items()
+    if getattr(value, "__annotations__", {}).get("return") is speed.Figure
+}
 
 
 def prose(markdown: str) -> Iterator[str]:
@@ -138,7 +144,9 @@ def test_notebook_keeps_to_the_rules(path):
 
 def test_contents_list_every_notebook_and_nothing_that_is_missing():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    listed = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
+    chapters = [c for part in toc["parts"] for c in part["chapters"]]
+    inside = [section["file"] for c in chapters for section in c.get("sections", [])]
+    listed = [toc["root"], *(c["file"] for c in chapters), *inside]
     pages = [p.stem for p in (ROOT / "book").iterdir() if p.suffix in (".md", ".ipynb")]
     assert [name for name in listed if pages.count(name) != 1] == []
     assert {p.stem for p in NOTEBOOKS} <= set(listed)
