@@ -130,8 +130,9 @@ def range_test(
         highest = max(highest, 1.6 * losses[0])
     for index, (name, rate) in enumerate((marks or {}).items()):
         axes.axvline(rate, color="black", linestyle=LINES[(index + 1) % len(LINES)], linewidth=1)
+        at = (rate, 0.97 - 0.07 * index)  # one below the other: the rates may be near
         axes.annotate(
-            f" {name}", (rate, 0.97), xycoords=("data", "axes fraction"), va="top", fontsize="small"
+            f" {name}", at, xycoords=("data", "axes fraction"), va="top", fontsize="small"
         )
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss of a batch")
     low = min(min(losses) for _, losses, _ in found.values())
@@ -159,7 +160,9 @@ def epochs_to_targets(found: RunsByLabel, targets: Sequence[float]) -> Figure:
         points: list[tuple[float, float, bool]] = []
         for row, seeds in enumerate(found.values()):
             reached = [first_reach(run.history, target) for run in seeds]
-            points += [(r.epoch if r else never, row + shift, r is not None) for r in reached]
+            for seed, r in enumerate(reached):
+                aside = 0.14 * (seed - (len(reached) - 1) / 2)  # so that equal seeds show
+                points.append(((r.epoch if r else never) + aside, row + shift, r is not None))
         look: dict[str, Any] = {"color": f"C{index}", "marker": MARKERS[index], "linestyle": ""}
         for filled in (True, False):
             chosen = [(x, y) for x, y, there in points if there is filled]

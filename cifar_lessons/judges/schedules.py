@@ -54,12 +54,12 @@ class Between:
     def text(self) -> str:
         """Return it in percent, with its interval."""
         if self.low is None and self.high is None:
-            return "no bound"
-        if self.low is None or self.high is None:
-            [(word, bound)] = [
-                (word, e) for word, e in (("at least", self.low), ("at most", self.high)) if e
-            ]
-            return f"{word} {_percent(bound.mean)}"
+            return "unknown"
+        if self.low is None:
+            assert self.high
+            return f"at most {_percent(self.high.mean)}"
+        if self.high is None or self.high.mean == 1.0:  # nothing can save more than all
+            return f"at least {_percent(self.low.mean)}"
         if self.low.mean == self.high.mean:
             low, high = (_percent(end) for end in (self.low.low, self.low.high))
             return f"{_percent(self.low.mean)} ({low} to {high})"

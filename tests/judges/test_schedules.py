@@ -103,7 +103,7 @@ def test_c10_tells_what_it_saw_against_both_fixed_rates(judge, schedules):
     text = "\n".join(found.details)
     assert f"80 % validation accuracy: {FIXED} 10, 10, –; {PLATEAU} 6, 6, 7; saved: 42 %" in text
     assert f"80 % validation accuracy: {LOW} 6, 6, 6; {PLATEAU} 6, 6, 7; saved: −6 %" in text
-    assert f"88 % validation accuracy: {FIXED} –, –, –; {PLATEAU} –, –, –; saved: no bound" in text
+    assert f"88 % validation accuracy: {FIXED} –, –, –; {PLATEAU} –, –, –; saved: unknown" in text
     assert f"{PLATEAU} against {FIXED}: +" in text
     assert f"{PLATEAU} against {LOW}: −" in text
     assert f"resnet18_w16 against {FIXED}: +" in text
@@ -117,7 +117,8 @@ def test_c10_tells_what_it_saw_against_both_fixed_rates(judge, schedules):
         (TEN, (6, 6, 8), "33 % (5 % to 62 %)"),
         ((10, None, 10), (6, 6, 6), "45 % to 60 %"),
         (TEN, (6, None, 6), "at most 17 %"),
-        (NEVER, NEVER, "no bound"),
+        (NEVER, TEN, "at least 23 %"),
+        (NEVER, NEVER, "unknown"),
     ],
 )
 def test_bounds_in_words(schedules, fixed, plateau, text):

@@ -5,7 +5,13 @@ import random
 
 import pytest
 import torch
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LRScheduler,
+    MultiStepLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+)
 
 from cifar_lessons.config import ScheduleConfig
 from cifar_lessons.training.schedule import lr_factor, plateau_factor, rate_at
@@ -42,6 +48,23 @@ def test_step_is_that_of_pytorch():
     config = ScheduleConfig(name="step", milestones=(0.3, 0.5, 0.9), factor=0.2)
     expected = pytorch(MultiStepLR(optimizer(), milestones=[42, 70, 126], gamma=0.2))
     assert factors(config) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_one_cycle_is_that_of_pytorch_in_straight_lines_between_the_same_ends(share):
+    total, rise = STEPS * EPOCHS, share * STEPS * EPOCHS
+    scheduler = OneCycleLR(
+        optimizer(),
+        max_lr=1.0,
+        total_steps=total,
+        pct_start=(rise + 1) / total,
+        div_factor=rise + 1,
+        final_div_factor=(total - rise) / (rise + 1),
+        anneal_strategy="linear",
+        cycle_momentum=False,
+    )
+    config = ScheduleConfig(name="one_cycle", warmup_share=share)
+    assert factors(config) == pytest.approx(pytorch(scheduler)[:total], abs=1e-9)
 
 
 @pytest.mark.parametrize("patience", [0, 1, 3])
