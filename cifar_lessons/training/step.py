@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from cifar_lessons.data.loader import Batch
+from cifar_lessons.distributed import ALONE, Group
 from cifar_lessons.objectives.base import Objective, StepOutput
 from cifar_lessons.runtime import Runtime
 
@@ -44,12 +45,12 @@ def train_step(
         The output of the objective, its loss detached.
 
     Raises:
-        LossIsNotFinite: Checked at once on a CPU. On an accelerator the check would wait for
-            the device at every step, so there `fit` checks once an epoch.
+        LossIsNotFinite: Checked at once on a CPU by a process that trains alone. Elsewhere the
+            check would wait, for the device or for the other processes, so `fit` looks less often.
     """
     with runtime.autocast():
         output = objective(model, batch)
-    if runtime.device.type == "cpu":
+    if runtime.device.type == "cpu" and runtime.group.size == 1:
         check_finite(output.loss.item())
     optimizer.zero_grad(set_to_none=True)
     scaler.scale(output.loss).backward()
@@ -61,10 +62,12 @@ def train_step(
     return StepOutput(output.loss.detach(), output.metrics)
 
 
-def check_finite(loss: float) -> None:
-    """Raise `LossIsNotFinite` for NaN and infinity."""
+def check_finite(loss: float, group: Group = ALONE) -> None:
+    """Raise `LossIsNotFinite` for NaN and infinity, on every rank where all have that loss."""
     if not math.isfinite(loss):
-        raise LossIsNotFinite(
-            f"the loss became {loss}: try a lower rate (--set optim.peak_lr=…), "
-            "--set optim.clip_norm=1.0, or --precision fp32"
+        raise group.told(
+            LossIsNotFinite(
+                f"the loss became {loss}: try a lower rate (--set optim.peak_lr=…), "
+                "--set optim.clip_norm=1.0, or --precision fp32"
+            )
         )
