@@ -84,4 +84,4 @@ class Stops:
     def _plan(self, now: float) -> int:
         """Return after how many steps to meet again, from how long the last ones took."""
         a_step = max(now - self._met_at, 1e-6) / max(self._steps, 1)
-        return min(max(int(min(MEET_EVERY, self.save_every) / a_step), 1), 1000)
+        return min(max(round(min(MEET_EVERY, self.save_every) / a_step), 1), 1000)
