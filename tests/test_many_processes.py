@@ -15,11 +15,18 @@ import pytest
 
 from cifar_lessons import runs
 
+# Neither batch norm nor dropout, which are a rank's own: so ranks do what one process does.
 TINY = (
-    *("train", "deep_cnn_pool4", "--set=model.options.widths=[4,4,4,4]", "--set=epochs=2"),
-    *("--set=data.val_size=20", "--set=batch_size=20", "--threads=1", "--precision=fp32"),
+    *("train", "resnet18_w16", "--set=model.options.width=4", "--set=model.options.norm=false"),
+    *(
+        "--set=data.val_size=20",
+        "--set=batch_size=20",
+        "--set=epochs=2",
+        "--set=optim.peak_lr=0.02",
+    ),
+    *("--threads=1", "--precision=fp32"),
 )
-RUN = Path("deep_cnn_pool4", "seed0")
+RUN = Path("resnet18_w16", "seed0")
 
 
 def typed(script: str, constants: str, hook: str, *by_rank: list[str]) -> None:
@@ -58,7 +65,7 @@ def test_two_processes_make_one_run(cli, tmp_path):
     assert (first.status, second.status) == (0, 0), (first, second)
     assert (first.err, second.err, second.out) == ("", "", "")  # rank 0 speaks for both
     lines = first.out.splitlines()
-    assert lines[0].startswith("deep_cnn_pool4 seed 0 on cpu, fp32, 2 processes -> ")
+    assert lines[0].startswith("resnet18_w16 seed 0 on cpu, fp32, 2 processes -> ")
     assert [line[:9] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
     assert lines[3].startswith("test accuracy ")
 
@@ -94,7 +101,7 @@ def test_two_processes_make_one_run(cli, tmp_path):
         # On both ranks alike.
         (["--set=optim.peak_lr=-1"], None, "optim.peak_lr must be in (0, 100], got -1.0"),
         (["--set=batch_size=25"], None, "25 images does not split into 2 equal parts; start 1 or"),
-        (["--out=OUT/file"], None, "cannot write OUT/file/deep_cnn_pool4/seed0: "),
+        (["--out=OUT/file"], None, "cannot write OUT/file/resnet18_w16/seed0: "),
         # On one of them.
         (["--seed=1"], [], "rank 1 works on another seed: 0, on rank 0 1; give every machine"),
         ([], ["--set=epochs=3"], "rank 1 works on another epochs: 3, on rank 0 2; give every"),
