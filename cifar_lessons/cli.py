@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, UseAppendAction, arg
 
 from cifar_lessons.bench_commands import BENCHES
-from cifar_lessons.errors import UserError
+from cifar_lessons.errors import AlreadyTold, RankLost, UserError
 from cifar_lessons.tuning.command import tune
 from cifar_lessons.typed import Commands, parse, typed
 
@@ -90,8 +90,12 @@ def train(
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
+    wait: float = 300.0,
 ) -> None:
     """Train a recipe; the same command continues a run that was stopped.
+
+    torchrun starts several processes that train one network together, on one machine or on several:
+    `torchrun --nproc-per-node 2 -m cifar_lessons train simple_cnn`.
 
     Code for CUDA and MPS is in place, and has never run on such a device in this project.
 
@@ -109,53 +113,63 @@ def train(
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16; a recipe that fixes one takes no other.
-        threads: CPU threads; as many as there are cores if not given.
+        threads: CPU threads of each process; if not given, as many as there are cores, or one
+            under torchrun.
+        wait: Seconds that a process waits for the others before it counts them as lost.
     """
-    from cifar_lessons import recipes
+    from cifar_lessons import distributed, recipes
     from cifar_lessons.config import override
 
-    chosen = recipes.get(recipe)
-    for assignment in set:
-        chosen = override(chosen, assignment)
-    if seconds is not None and not seconds > 0:  # so that NaN is refused too
-        raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 600")
-    if threads is not None and not 1 <= threads <= 256:
-        raise UserError(f"--threads must be in [1, 256], got {threads}; try --threads 2")
-    if seed < 0:
-        raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
-    if chosen.precision != "auto" and precision not in ("auto", chosen.precision):
-        raise UserError(
-            f"{chosen.name} computes in {chosen.precision}, got --precision {precision}; leave "
-            f"--precision out, or try --set precision={precision}"
+    with distributed.joined(wait) as group:
+        with group.together():
+            chosen = recipes.get(recipe)
+            for assignment in set:
+                chosen = override(chosen, assignment)
+            if seconds is not None and not seconds > 0:  # so that NaN is refused too
+                raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 600")
+            if threads is not None and not 1 <= threads <= 256:
+                raise UserError(f"--threads must be in [1, 256], got {threads}; try --threads 2")
+            if seed < 0:
+                raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
+            if chosen.precision != "auto" and precision not in ("auto", chosen.precision):
+                raise UserError(
+                    f"{chosen.name} computes in {chosen.precision}, got --precision {precision}; "
+                    f"leave --precision out, or try --set precision={precision}"
+                )
+            deadline = None if seconds is None else time.monotonic() + seconds
+            import torch
+
+            from cifar_lessons import experiment, runs, runtime
+
+            if threads is not None:
+                torch.set_num_threads(threads)
+            found = runtime.detect(
+                device=device,
+                precision=chosen.precision if precision == "auto" else precision,
+                group=group,
+            )
+            folder = out / chosen.name / f"seed{seed}"
+            loaded = experiment.load_data(chosen, data)
+        if group.leader:
+            ranks = f", {group.size} processes" if group.size > 1 else ""
+            print(
+                f"{chosen.name} seed {seed} on {found.device}, {found.precision}{ranks} -> "
+                f"{folder}",
+                flush=True,
+            )
+        done = experiment.run(
+            chosen,
+            seed=seed,
+            out=folder,
+            data=loaded,
+            runtime=found,
+            command=typed(),
+            deadline=deadline,
         )
-    deadline = None if seconds is None else time.monotonic() + seconds
-    import torch
-
-    from cifar_lessons import experiment, runtime
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    found = runtime.detect(
-        device=device, precision=chosen.precision if precision == "auto" else precision
-    )
-    folder = out / chosen.name / f"seed{seed}"
-    loaded = experiment.load_data(chosen, data)
-    print(f"{chosen.name} seed {seed} on {found.device}, {found.precision} -> {folder}", flush=True)
-    done = experiment.run(
-        chosen,
-        seed=seed,
-        out=folder,
-        data=loaded,
-        runtime=found,
-        command=typed(),
-        deadline=deadline,
-    )
-    if done:
-        from cifar_lessons import runs
-
-        finished = runs.read_run(done)
-        accuracy = 100 * finished.final["test_accuracy"]
-        print(f"test accuracy {accuracy:.2f} % after {finished.minutes:.1f} minutes: {done}")
+        if done and group.leader:
+            finished = runs.read_run(done)
+            accuracy = 100 * finished.final["test_accuracy"]
+            print(f"test accuracy {accuracy:.2f} % after {finished.minutes:.1f} minutes: {done}")
 
 
 def range_test(
@@ -444,6 +458,11 @@ def main() -> None:
     """Run the command line; exit with 2 for a user's mistake and 130 for Ctrl-C."""
     try:
         _parse(sys.argv[1:] or ["--help"])()
+    except AlreadyTold:
+        sys.exit(2)
+    except RankLost as error:
+        print(f"cifar-lessons: {error}", file=sys.stderr)
+        sys.exit(1)
     except (UserError, FloatingPointError) as error:
         print(f"cifar-lessons: {error}", file=sys.stderr)
         sys.exit(2)

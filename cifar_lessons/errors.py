@@ -1,4 +1,4 @@
-"""The one kind of error that is the user's to mend."""
+"""The one kind of error that is the user's to mend, and what becomes of it in many processes."""
 
 import difflib
 from collections.abc import Iterable
@@ -11,6 +11,14 @@ class UserError(Exception):
     single argument raises `ValueError` as usual; this class is for what a person typed, or for
     what lies on their disk.
     """
+
+
+class AlreadyTold(UserError):
+    """A mistake that rank 0 tells: a process beside it ends in the same way, in silence."""
+
+
+class RankLost(Exception):
+    """Another of the processes that train together has gone, so this one cannot go on."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -92,16 +92,32 @@ def train(
         recipe: What to train.
         data: The splits.
         seed: Of first weights, order, augmentation and dropout.
-        runtime: Device and precision; a recipe that fixes its precision computes in that one.
+        runtime: Device, precision, and the group of processes that train together; a recipe that
+            fixes its precision computes in that one.
         checkpoint: See `fit`.
         commit: See `fit`.
         deadline: See `fit`.
         save_every: See `fit`.
         on_epoch: See `fit`.
         progress: See `fit`.
+
+    Raises:
+        UserError: The processes of the group work on different things, or cannot share a batch.
     """
     runtime = in_precision(runtime, recipe.precision)
-    model = _ready_model(recipe, data, seed=seed, runtime=runtime)
+    group = runtime.group
+    identity = _identity(recipe, seed, data, runtime)
+    group.agree({**identity, "training images": len(data.train), "commit": commit})
+    with group.together():
+        loader = TrainLoader(
+            data.train,
+            recipe.data,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            device=runtime.device,
+            group=group,
+        )
+        model = _ready_model(recipe, data, seed=seed, runtime=runtime)
 
     def validate(model: nn.Module) -> dict[str, float]:
         found = predict(model, data.val, recipe.data, runtime=runtime)
@@ -110,9 +126,7 @@ def train(
     return fit(
         model,
         SupervisedObjective(label_smoothing=recipe.objective.label_smoothing),
-        train=TrainLoader(
-            data.train, recipe.data, batch_size=recipe.batch_size, seed=seed, device=runtime.device
-        ),
+        train=loader,
         validate=validate if len(data.val) else None,
         optimizer=build_optimizer(model, recipe.optim),
         schedule=recipe.optim.schedule,
@@ -123,7 +137,7 @@ def train(
         micro_batch=recipe.micro_batch,
         ema_decay=recipe.ema_decay,
         checkpoint=checkpoint,
-        identity=_identity(recipe, seed, data, runtime),
+        identity=identity,
         commit=commit,
         deadline=deadline,
         save_every=save_every,
@@ -189,7 +203,7 @@ def run(
     """Train, score the test split once, and write a run folder.
 
     The same call again continues a run that was stopped, and returns at once for one that is
-    finished.
+    finished. Of several processes that train together rank 0 prints and writes.
 
     Args:
         recipe: What to train.
@@ -197,23 +211,30 @@ def run(
         out: Folder of the run: `run.json`, `history.csv`, `test_logits.npz`, `val_logits.npz`
             and `weights.safetensors` appear in it, and `checkpoint.pt` while it is at work.
         data: The splits.
-        runtime: Device and precision; see `train`.
+        runtime: Device, precision, and the group of processes that train together; see `train`.
         command: What the user typed, kept with the run.
         deadline: `time.monotonic()` after which the run saves and stops.
         progress: Show progress.
 
     Returns:
-        The folder, or None when the run stopped before its end.
+        The folder, on every rank, or None when the run stopped before its end.
 
     Raises:
         UserError: The folder holds another run, or cannot be written.
     """
-    require_writable(out)
     runtime = in_precision(runtime, recipe.precision)
-    checkpoint = out / "checkpoint.pt"
-    if (out / "run.json").exists():
+    group, checkpoint = runtime.group, out / "checkpoint.pt"
+    progress = progress and group.leader
+
+    def is_finished() -> bool:
+        require_writable(out)
+        if not (out / "run.json").exists():
+            return False
         _require_this_run(out, recipe, seed)
         checkpoint.unlink(missing_ok=True)  # of a process that was killed right at the end
+        return True
+
+    if group.from_leader(is_finished):
         if progress:
             print(f"already finished: {out}")
         return out
@@ -225,6 +246,10 @@ def run(
         cores=num_cores(),
         data_digest=data.digest,
     )
+    # Threads are those of a process; with 2 processes of 1 thread each, 2 cores work.
+    provenance["world_size"] = group.size
+    if group.size > 1:
+        provenance["backend"] = "nccl" if runtime.device.type == "cuda" else "gloo"
     result = train(
         recipe,
         data,
@@ -267,22 +292,26 @@ def run(
             )
     # Every number that is kept is computed from what is kept: logits in float16.
     kept = {k: Predictions(_half(p.logits), p.labels) for k, p in logits.items()}
-    weights = {k: v.contiguous() for k, v in result.model.state_dict().items()}
-    write_atomically(out / "weights.safetensors", to_safetensors(weights))
-    runs.write_run(
-        out,
-        recipe=recipe,
-        seed=seed,
-        provenance=provenance,
-        history=result.history,
-        logits=kept,
-        extra={
-            "parameters": num_parameters(result.model),
-            "classes": list(data.classes),
-            "official_order": data.official_order,
-        },
-    )
-    checkpoint.unlink(missing_ok=True)
+
+    def write() -> None:
+        weights = {k: v.contiguous() for k, v in result.model.state_dict().items()}
+        write_atomically(out / "weights.safetensors", to_safetensors(weights))
+        runs.write_run(
+            out,
+            recipe=recipe,
+            seed=seed,
+            provenance=provenance,
+            history=result.history,
+            logits=kept,
+            extra={
+                "parameters": num_parameters(result.model),
+                "classes": list(data.classes),
+                "official_order": data.official_order,
+            },
+        )
+        checkpoint.unlink(missing_ok=True)
+
+    group.from_leader(write)
     return out
 
 

@@ -1,4 +1,4 @@
-"""The machine, found once: device, precision, CPU set-up, and random streams.
+"""The machine, found once: device, precision, group of processes, CPU set-up, random streams.
 
 Nothing here runs at import. The CUDA and MPS branches have never run on such a device in this
 project; they use `torch.accelerator` and `torch.amp` alone, so the same lines serve all.
@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
+from cifar_lessons.distributed import ALONE, Group
 from cifar_lessons.errors import UserError
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -23,10 +24,11 @@ PURPOSES = {"init": 0, "order": 1, "augment": 2, "forward": 3, "split": 4, "synt
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """Where a run computes, and in which arithmetic."""
+    """Where a run computes, in which arithmetic, and with which other processes."""
 
     device: torch.device
     precision: Precision
+    group: Group = ALONE
 
     @contextlib.contextmanager
     def autocast(self) -> Iterator[None]:
@@ -57,7 +59,7 @@ def has_bf16(device: torch.device) -> bool:
     return False
 
 
-def detect(*, device: str = "auto", precision: str = "auto") -> Runtime:
+def detect(*, device: str = "auto", precision: str = "auto", group: Group = ALONE) -> Runtime:
     """Find the device and the precision, and set the CPU up for training.
 
     Args:
@@ -65,6 +67,7 @@ def detect(*, device: str = "auto", precision: str = "auto") -> Runtime:
             `cuda:1`, `mps`.
         precision: `auto` takes bf16 where the device is fast at it, fp16 on other CUDA devices,
             else fp32.
+        group: The processes that train together; each takes an accelerator of its own.
 
     Raises:
         UserError: The device is absent, or it cannot compute in that precision.
@@ -89,9 +92,13 @@ def detect(*, device: str = "auto", precision: str = "auto") -> Runtime:
         count = 1 if chosen.type == "cpu" else torch.accelerator.device_count()
         if (chosen.index or 0) >= count:
             raise UserError(f"no device {device!r} here: there are {count}; try {chosen.type}:0")
+    if group.size > 1 and chosen.type != "cpu":
+        chosen = _own_device(chosen, group)
     if precision == "auto":
         fallback: Precision = "fp16" if chosen.type == "cuda" else "fp32"
-        return Runtime(device=chosen, precision="bf16" if has_bf16(chosen) else fallback)
+        return Runtime(
+            device=chosen, precision="bf16" if has_bf16(chosen) else fallback, group=group
+        )
     if precision not in get_args(Precision):
         raise UserError(
             f"--precision must be auto, fp32, bf16 or fp16, got {precision!r}; try auto"
@@ -100,7 +107,25 @@ def detect(*, device: str = "auto", precision: str = "auto") -> Runtime:
         raise UserError(f"{chosen.type} here has no fast bf16; try --precision fp32")
     if precision == "fp16" and chosen.type == "cpu":
         raise UserError("a CPU's convolutions do not support fp16; try --precision bf16 or fp32")
-    return Runtime(device=chosen, precision=precision)  # type: ignore[arg-type]
+    return Runtime(device=chosen, precision=precision, group=group)  # type: ignore[arg-type]
+
+
+def _own_device(chosen: torch.device, group: Group) -> torch.device:
+    """Return the accelerator of this rank among those of its machine, and make it the default."""
+    if chosen.type != "cuda" or chosen.index is not None:
+        mend = "cuda" if chosen.type == "cuda" else "cpu"
+        raise UserError(
+            f"{group.size} processes cannot share the device {str(chosen)!r}; try --device {mend}"
+        )
+    count = torch.accelerator.device_count()
+    if group.local_rank >= count:
+        raise UserError(
+            f"no GPU is left for process {group.local_rank + 1} of this machine, which has "
+            f"{count}; try torchrun --nproc-per-node {count}"
+        )
+    own = torch.device("cuda", group.local_rank)
+    torch.cuda.set_device(own)
+    return own
 
 
 def in_precision(runtime: Runtime, wanted: str) -> Runtime:

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,71 @@ sys.meta_path.insert(0, Block())
         subprocess.run([sys.executable, "-c", block + code], check=True, timeout=120)
 
     return run
+
+
+# --- several processes that work together -----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RankResult:
+    """How a process ended."""
+
+    status: int  # exit status, or minus the signal that ended it
+    out: str
+    err: str
+    value: Any  # what the function returned
+
+
+class Ranks:
+    """Runs a function of a test file in several processes; see `rank_server.py`."""
+
+    def __init__(self) -> None:
+        """Start the server; its import of torch runs beside the tests."""
+        self.server = subprocess.Popen(
+            [sys.executable, str(TESTS / "rank_server.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    def __call__(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        size: int = 2,
+        ranks: Iterable[int] | None = None,
+        seconds: float = 300.0,
+    ) -> list[RankResult]:
+        """Return how each rank ended.
+
+        Args:
+            function: Of the top level of a test file, called on every rank.
+            arguments: Of the function, the same on every rank.
+            size: Of the group.
+            ranks: Those that are started; all of them if not given.
+            seconds: After which they are killed.
+        """
+        chosen = tuple(range(size) if ranks is None else ranks)
+        file = function.__code__.co_filename
+        job = (file, function.__name__, arguments, size, chosen, seconds)
+        assert self.server.stdin is not None
+        assert self.server.stdout is not None
+        pickle.dump(job, self.server.stdin)
+        self.server.stdin.flush()
+        return [RankResult(*found) for found in pickle.load(self.server.stdout)]
+
+    def values(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> list[Any]:
+        """Return what the function gave on each rank, which must have ended well."""
+        found = self(function, *arguments, **options)
+        assert [rank.status for rank in found] == [0] * len(found), found
+        return [rank.value for rank in found]
+
+
+@pytest.fixture(scope="session")
+def ranks() -> Iterator[Ranks]:
+    """Return `(function, *arguments, size=2) -> how each rank ended`."""
+    if not hasattr(os, "fork"):
+        pytest.skip("processes are forked here, which needs POSIX")
+    started = Ranks()
+    yield started
+    started.server.communicate(timeout=60)

@@ -24,11 +24,12 @@ RULES: dict[str, list[str]] = {
     "errors": [],
     "atomic": ["errors"],
     "config": ["errors"],
-    "runtime": ["errors"],
+    "distributed": ["errors"],
+    "runtime": ["distributed", "errors"],
     "models": ["errors"],  # what a network must know of the hardware is passed in
-    "data": ["config", "errors", "runtime"],
+    "data": ["config", "distributed", "errors", "runtime"],
     "objectives": ["data"],
-    "training": ["atomic", "config", "data", "errors", "objectives", "runtime"],
+    "training": ["atomic", "config", "data", "distributed", "errors", "objectives", "runtime"],
     "evaluation.metrics": [],  # numpy alone
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
     "recipes": ["config", "errors"],
@@ -175,7 +176,7 @@ def python(code: str, **environment: str) -> str:
 
 
 WITHOUT_TORCH = [
-    *("atomic", "bench_commands", "canvas", "claims", "cli", "config", "errors"),
+    *("atomic", "bench_commands", "canvas", "claims", "cli", "config", "distributed", "errors"),
     *("evaluation.metrics", "judges", "plots", "recipes", "reports", "runs", "schedule_plots"),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),

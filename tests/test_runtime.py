@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from cifar_lessons import runtime
+from cifar_lessons.distributed import Group
 from cifar_lessons.errors import UserError
 from cifar_lessons.runtime import (
     PURPOSES,
@@ -134,6 +135,43 @@ def test_a_device_number_that_is_too_high_is_told(monkeypatch):
     assert detect(device="cuda:1").device == torch.device("cuda:1")
     with pytest.raises(UserError, match=r"no device 'cuda:2' here: there are 2; try cuda:0"):
         detect(device="cuda:2")
+
+
+# --- several processes ------------------------------------------------------------------------
+
+PAIR = Group(rank=5, size=8, local_rank=1)
+
+
+def test_processes_share_a_cpu(monkeypatch):
+    accelerator(monkeypatch, None)
+    capable(monkeypatch, bf16=True)
+    assert detect(group=PAIR) == Runtime(device=CPU, precision="bf16", group=PAIR)
+    assert detect(group=PAIR, precision="fp32").group is PAIR
+
+
+def test_each_process_takes_a_gpu_of_its_own_machine(monkeypatch):
+    accelerator(monkeypatch, "cuda", count=2)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    assert detect(group=PAIR).device == torch.device("cuda:1")
+    assert chosen == [torch.device("cuda:1")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "device", "local", "said"),
+    [
+        ("cuda", "auto", 2, "no GPU is left for process 3 of this machine, which has 2; try "),
+        ("cuda", "auto", 2, "try torchrun --nproc-per-node 2"),
+        ("cuda", "cuda:0", 0, "8 processes cannot share the device 'cuda:0'; try --device cuda"),
+        ("mps", "auto", 0, "8 processes cannot share the device 'mps'; try --device cpu"),
+    ],
+)
+def test_processes_that_cannot_each_have_a_device_are_told(monkeypatch, kind, device, local, said):
+    accelerator(monkeypatch, kind, count=2)
+    with pytest.raises(UserError) as error:
+        detect(device=device, group=Group(rank=local, size=8, local_rank=local))
+    assert said in str(error.value)
 
 
 # --- precision --------------------------------------------------------------------------------

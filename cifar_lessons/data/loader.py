@@ -14,6 +14,8 @@ from cifar_lessons.config import DataConfig
 from cifar_lessons.data.augment import augment, cut_out, draw, pad
 from cifar_lessons.data.cifar import Split
 from cifar_lessons.data.resize import FULL_SIDE, shrink
+from cifar_lessons.distributed import ALONE, Group
+from cifar_lessons.errors import UserError
 from cifar_lessons.runtime import stream
 
 
@@ -72,7 +74,11 @@ def normalise(images: Tensor, data: DataConfig) -> Tensor:
 
 
 class TrainLoader:
-    """Shuffled, augmented batches of a split; the same for the same (seed, epoch)."""
+    """Shuffled, augmented batches of a split; the same for the same (seed, epoch).
+
+    Where several processes train together, each gets its slice of every batch: the slices of all
+    ranks in a row are the batch that one process would get.
+    """
 
     def __init__(
         self,
@@ -82,6 +88,7 @@ class TrainLoader:
         batch_size: int,
         seed: int,
         device: torch.device | str = "cpu",
+        group: Group = ALONE,
     ) -> None:
         """Move the split to the device and pad it once.
 
@@ -92,10 +99,18 @@ class TrainLoader:
                 step is of one size; with fewer than B images in all, it is kept.
             seed: Of the run.
             device: Where batches live.
+            group: Who shares each batch.
+
+        Raises:
+            UserError: A batch does not split into equal slices, so that the mean of the ranks'
+                means would not be the mean over the batch.
         """
         self.split = Split(split.images.to(device), split.labels.to(device), split.index.to(device))
         self.data = data
         self.batch_size = min(batch_size, len(split))
+        if self.batch_size % group.size:
+            raise UserError(_unequal(self.batch_size, group.size))
+        self.part = group.share(self.batch_size)
         self.seed = seed
         self.device = torch.device(device)
         self._padded = pad(self.split.images, data.augment)
@@ -105,7 +120,7 @@ class TrainLoader:
         return len(self.split) // self.batch_size
 
     def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
-        """Yield the batches of one epoch.
+        """Yield the batches of one epoch, or this rank's slice of each.
 
         Args:
             epoch: From 0.
@@ -117,10 +132,21 @@ class TrainLoader:
         draws = type(draws)(*(t.to(self.device) for t in vars(draws).values()))
         order = order.to(self.device)
         for step in range(skip, len(self)):
-            which = order[step * b : (step + 1) * b]
+            which = order[step * b : (step + 1) * b][self.part]
             pixels = augment(self._padded, draws, which, self.data.augment)
             images = cut_out(normalise(pixels, self.data), draws, which, self.data.augment)
             yield Batch(images, self.split.labels[which], self.split.index[which])
+
+
+def _unequal(batch_size: int, ranks: int) -> str:
+    """Return what is wrong and the nearest numbers that fit."""
+    fitting = [n for n in range(1, batch_size + 1) if batch_size % n == 0]
+    near = [max(n for n in fitting if n < ranks), *(n for n in fitting if n > ranks)][:2]
+    rounded = max(batch_size // ranks, 1) * ranks
+    return (
+        f"a batch of {batch_size} images does not split into {ranks} equal parts; start "
+        f"{' or '.join(map(str, near))} processes, or try --set batch_size={rounded}"
+    )
 
 
 def eval_batches(

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from cifar_lessons.atomic import write_atomically
+from cifar_lessons.distributed import Group
 from cifar_lessons.errors import UserError
 
 MAGIC = b"cifar-lessons checkpoint 1\n"
@@ -56,6 +57,24 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise UserError(f"{path} holds a {type(state).__name__}, not the state of a run; {mend}")
     return state
+
+
+def load_furthest(path: Path, group: Group) -> dict[str, Any] | None:
+    """Return the checkpoint that is furthest in its run, the same on every rank, or None.
+
+    Machines may share a folder or have one each. Where they don't share, only that of rank 0 has
+    the file, and after a restart another machine may hold rank 0: so it is sought on all.
+
+    Raises:
+        UserError: See `load`; on every rank.
+    """
+    state: dict[str, Any] | None = None
+    with group.together():
+        if path.exists():
+            state = load(path)
+    place = (-1, 0) if state is None else (state.get("epoch", 0), state.get("step", 0))
+    places = group.gather(place)
+    return group.broadcast(state, source=places.index(max(places)))
 
 
 class StopRequest:

@@ -3,6 +3,9 @@
 `fit` has no parameter through which the test split could reach it. Everything random is a
 function of (seed, epoch, step), so a run that was killed anywhere and started again ends with
 the weights of one that was not, bit for bit on the same CPU and commit.
+
+Several processes run the same loop, each on its slice of every batch. What they must not decide
+apart stands in a few places: `average_gradients`, `Stops`, `Tally` and the methods of `group`.
 """
 
 import sys
@@ -14,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
@@ -25,10 +28,13 @@ from cifar_lessons.errors import UserError
 from cifar_lessons.objectives.base import Objective
 from cifar_lessons.runtime import Runtime, stream_seed
 from cifar_lessons.training import checkpoint as checkpoints
+from cifar_lessons.training.averaging import average_gradients
 from cifar_lessons.training.ema import build_ema
 from cifar_lessons.training.optim import set_rates, wake
 from cifar_lessons.training.schedule import rate_at
 from cifar_lessons.training.step import check_finite, train_step
+from cifar_lessons.training.stops import Stops
+from cifar_lessons.training.tally import Tally
 
 Row = dict[str, float]
 
@@ -73,21 +79,22 @@ def fit(
     Args:
         model: On the runtime's device.
         objective: Maps (model, batch) to a loss.
-        train: The training batches.
+        train: The training batches, or this rank's slices of them.
         validate: Called after each epoch with the model in evaluation mode; its numbers become
-            columns `val_…` of the history. None where nothing is held out.
+            columns `val_…` of the history, and must be the same on every rank. None where nothing
+            is held out.
         optimizer: Over the model's parameters.
         schedule: How the learning rate moves below `peak_lr`.
         peak_lr: The largest learning rate.
         epochs: At least 1.
-        runtime: Device and precision.
+        runtime: Device, precision, and the group of processes that train together.
         clip_norm: See `train_step`.
         micro_batch: See `train_step`.
         ema_decay: See `build_ema`; None trains and evaluates the same weights.
-        checkpoint: File to resume from and to save to; None saves nothing.
+        checkpoint: File to resume from and to save to; None saves nothing. Rank 0 writes it.
         identity: What the checkpoint must agree on, such as the recipe and the seed.
         commit: Of the code, listed in the result.
-        deadline: `time.monotonic()` after which the loop saves and returns.
+        deadline: `time.monotonic()` after which the loop saves and returns; rank 0's counts.
         save_every: Seconds between two checkpoints inside an epoch.
         on_epoch: Called with each new row of the history. What it raises ends the training
             there, as a search does with settings that look hopeless.
@@ -97,32 +104,35 @@ def fit(
         UserError: The checkpoint is of another run, or cannot be read or written.
         LossIsNotFinite: The loss became NaN; the last checkpoint stands.
     """
-    scaler = runtime.scaler()
+    group, scaler = runtime.group, runtime.scaler()
+    progress = progress and group.leader
+    objective = average_gradients(objective, model, runtime)
     ema = build_ema(model, ema_decay)
     result = FitResult(model=ema.module if ema else model, commits=[commit] if commit else [])
-    start_epoch, start_step, images_seen = 0, 0, 0
-    sums: dict[str, Tensor | float] = {}  # of this epoch; tensors, so that no step waits for one
+    start_epoch, start_step, tally = 0, 0, Tally()
 
-    if checkpoint is not None and checkpoint.exists():
-        state = checkpoints.load(checkpoint)
-        _require_same(state.get("identity", {}), identity or {}, checkpoint)
-        try:
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            scaler.load_state_dict(state["scaler"])
-            if ema:
-                ema.load_state_dict(state["ema"])
-            start_epoch, start_step = state["epoch"], state["step"]
-            sums, images_seen = state["sums"], state["images_seen"]
-            result.history = state["history"]
-            result.seconds, result.cpu_seconds = state["seconds"], state["cpu_seconds"]
-            result.commits = list(dict.fromkeys([*state["commits"], *result.commits]))
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).partition("\n")[0]
-            raise UserError(
-                f"{checkpoint} does not fit today's code ({reason}); delete it to start this run "
-                "afresh, or choose another folder with --out"
-            ) from None
+    state = checkpoints.load_furthest(checkpoint, group) if checkpoint is not None else None
+    if state is not None:
+        assert checkpoint is not None
+        with group.together():
+            _require_same(state.get("identity", {}), identity or {}, checkpoint)
+            try:
+                model.load_state_dict(state["model"])
+                optimizer.load_state_dict(state["optimizer"])
+                scaler.load_state_dict(state["scaler"])
+                if ema:
+                    ema.load_state_dict(state["ema"])
+                start_epoch, start_step = state["epoch"], state["step"]
+                tally.load(state, group)
+                result.history = state["history"]
+                result.seconds, result.cpu_seconds = state["seconds"], state["cpu_seconds"]
+                result.commits = list(dict.fromkeys([*state["commits"], *result.commits]))
+            except (RuntimeError, ValueError, KeyError, TypeError) as error:
+                reason = str(error).partition("\n")[0]
+                raise UserError(
+                    f"{checkpoint} does not fit today's code ({reason}); delete it to start this "
+                    "run afresh, or choose another folder with --out"
+                ) from None
         if progress:
             print(f"resuming at epoch {start_epoch + 1}, step {start_step} ({checkpoint})")
 
@@ -131,27 +141,25 @@ def fit(
 
     def save(epoch: int, step: int) -> None:
         result.seconds = before + time.monotonic() - clock
-        result.cpu_seconds = cpu_before + time.process_time() - cpu_clock
+        [spent] = group.total([time.process_time() - cpu_clock])
+        result.cpu_seconds = cpu_before + spent
         if checkpoint is None:
             return
-        checkpoints.save(
-            checkpoint,
-            {
-                "identity": identity or {},
-                "commits": result.commits,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "scaler": scaler.state_dict(),
-                "ema": ema.state_dict() if ema else None,
-                "epoch": epoch,
-                "step": step,
-                "sums": sums,
-                "images_seen": images_seen,
-                "history": result.history,
-                "seconds": result.seconds,
-                "cpu_seconds": result.cpu_seconds,
-            },
-        )
+        state = {
+            "identity": identity or {},
+            "commits": result.commits,
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "scaler": scaler.state_dict(),
+            "ema": ema.state_dict() if ema else None,
+            "epoch": epoch,
+            "step": step,
+            **tally.state(group),
+            "history": result.history,
+            "seconds": result.seconds,
+            "cpu_seconds": result.cpu_seconds,
+        }
+        group.from_leader(lambda: checkpoints.save(checkpoint, state))
 
     steps = len(train)
     bar = tqdm(
@@ -161,8 +169,8 @@ def fit(
         dynamic_ncols=True,
         disable=not (progress and sys.stderr.isatty()),
     )
-    with checkpoints.stop_on_signal() as stop, bar:
-        saved_at = time.monotonic()
+    with checkpoints.stop_on_signal() as request, bar:
+        stops = Stops(request, group=group, deadline=deadline, save_every=save_every)
         for epoch in range(start_epoch, epochs):
             model.train()
             val_losses = [row["val_loss"] for row in result.history if "val_loss" in row]
@@ -178,10 +186,13 @@ def fit(
                     epochs=epochs,
                     val_losses=val_losses,
                 )
-                set_rates(optimizer, rate)
+                # Weights at rest get no gradient, and averaging waits for every gradient.
+                set_rates(optimizer, rate, rest=group.size == 1)
                 batch = batch.shrink(side_at(train.data.sizes, now / (epochs * steps)))
-                # Dropout draws from the global generator: seeded a step, it needs no saving.
-                torch.manual_seed(stream_seed(train.seed, "forward", now))
+                # Dropout draws from the global generator: seeded a step, it needs no saving. Other
+                # ranks see other images and draw other masks.
+                others = (group.rank,) if group.rank else ()
+                torch.manual_seed(stream_seed(train.seed, "forward", now, *others))
                 output = train_step(
                     model,
                     batch,
@@ -194,22 +205,19 @@ def fit(
                 )
                 if ema:
                     ema.update_parameters(model)
-                for name, value in output.metrics.items():
-                    sums[name] = sums.get(name, 0.0) + value.float() * len(batch)
-                images_seen += len(batch)
+                tally.add(output.metrics, len(batch))
                 bar.update()
-                late = deadline is not None and time.monotonic() > deadline
-                last = step + 1 == steps
-                if not last and (stop or late or time.monotonic() - saved_at > save_every):
-                    sums = {name: float(value) for name, value in sums.items()}
+                pause = stops.after_step(tally.sums["loss"]) if step + 1 < steps else None
+                if pause:
                     save(epoch, step + 1)
-                    saved_at = time.monotonic()
-                    if stop or late:
-                        result.stopped_by = "signal" if stop else "deadline"
+                    stops.saved()
+                    if pause.stopped_by:
+                        result.stopped_by = pause.stopped_by
                         return result
             start_step = 0
-            means = {name: float(value) / images_seen for name, value in sums.items()}
-            check_finite(means["loss"])
+            means = tally.means(group)
+            check_finite(means["loss"], group)
+            group.share_buffers(result.model)
             row: Row = {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"]}
             row |= {f"train_{name}": value for name, value in means.items()}
             if validate is not None:
@@ -217,18 +225,18 @@ def fit(
                 row |= {f"val_{name}": value for name, value in validate(result.model).items()}
             row["seconds"] = before + time.monotonic() - clock
             result.history.append(row)
-            sums, images_seen = {}, 0
+            tally = Tally()
             save(epoch + 1, 0)
-            saved_at = time.monotonic()
+            stops.saved()
             if progress:
                 bar.set_postfix({k: f"{v:.3f}" for k, v in row.items() if "accuracy" in k})
                 if bar.disable:
                     print(_line(row, epochs), flush=True)
             if on_epoch is not None:
                 on_epoch(row)
-            late = deadline is not None and time.monotonic() > deadline
-            if (stop or late) and epoch + 1 < epochs:
-                result.stopped_by = "signal" if stop else "deadline"
+            pause = stops.after_epoch()
+            if pause.stopped_by and epoch + 1 < epochs:
+                result.stopped_by = pause.stopped_by
                 return result
     result.finished = True
     wake(optimizer)

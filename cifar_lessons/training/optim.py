@@ -75,7 +75,7 @@ def _muon_groups(trained: dict[str, nn.Parameter], config: OptimConfig) -> list[
     return [g for g in groups if g["params"]]
 
 
-def set_rates(optimizer: Optimizer, rate: Callable[[float], float]) -> None:
+def set_rates(optimizer: Optimizer, rate: Callable[[float], float], *, rest: bool = True) -> None:
     """Set the learning rate of every group, and let rest those whose time is over.
 
     Args:
@@ -83,10 +83,11 @@ def set_rates(optimizer: Optimizer, rate: Callable[[float], float]) -> None:
         rate: Maps a share of all steps, in (0, 1], to the main rate now of weights that move over
             that share of the run; 0 once it is over. Weights at rest get no gradient, which saves
             the backward pass to them.
+        rest: False computes a gradient all the same, where something waits for it.
     """
     for group in optimizer.param_groups:
         group["lr"] = rate(group.get("until", 1.0)) * group.get("lr_scale", 1.0)
-        if "until" in group:
+        if rest and "until" in group:
             for weight in group["params"]:
                 weight.requires_grad_(group["lr"] > 0)
 

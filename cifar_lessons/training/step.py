@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cifar_lessons.data.loader import Batch
+from cifar_lessons.distributed import ALONE, Group
 from cifar_lessons.objectives.base import Objective, StepOutput
 from cifar_lessons.runtime import Runtime
 
@@ -48,8 +49,8 @@ def train_step(
         The output of the objective, its loss detached.
 
     Raises:
-        LossIsNotFinite: Checked at once on a CPU. On an accelerator the check would wait for
-            the device at every step, so there `fit` checks once an epoch.
+        LossIsNotFinite: Checked at once on a CPU by a process that trains alone. Elsewhere the
+            check would wait, for the device or for the other processes, so `fit` looks less often.
     """
     optimizer.zero_grad(set_to_none=True)
     outputs = []
@@ -57,7 +58,7 @@ def train_step(
     for part in parts:
         with runtime.autocast():
             output = objective(model, part)
-        if runtime.device.type == "cpu":
+        if runtime.device.type == "cpu" and runtime.group.size == 1:
             check_finite(output.loss.item())
         share = len(part) / len(batch)  # so that the mean over parts is the mean over images
         scaler.scale(output.loss if len(parts) == 1 else output.loss * share).backward()
@@ -84,10 +85,12 @@ def _mean(outputs: Sequence[StepOutput], sizes: Sequence[int]) -> StepOutput:
     return StepOutput(mean([o.loss for o in outputs]), metrics)
 
 
-def check_finite(loss: float) -> None:
-    """Raise `LossIsNotFinite` for NaN and infinity."""
+def check_finite(loss: float, group: Group = ALONE) -> None:
+    """Raise `LossIsNotFinite` for NaN and infinity, on every rank where all have that loss."""
     if not math.isfinite(loss):
-        raise LossIsNotFinite(
-            f"the loss became {loss}: try a lower rate (--set optim.peak_lr=…), "
-            "--set optim.clip_norm=1.0, or --precision fp32"
+        raise group.told(
+            LossIsNotFinite(
+                f"the loss became {loss}: try a lower rate (--set optim.peak_lr=…), "
+                "--set optim.clip_norm=1.0, or --precision fp32"
+            )
         )

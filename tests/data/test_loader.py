@@ -9,6 +9,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from cifar_lessons.config import AugmentConfig, DataConfig
 from cifar_lessons.data.cifar import Split
 from cifar_lessons.data.loader import Batch, TrainLoader, eval_batches, normalise
+from cifar_lessons.distributed import Group
+from cifar_lessons.errors import UserError
 
 N = 50
 PLAIN = DataConfig()
@@ -188,3 +190,46 @@ def test_parts_hold_the_batch_in_order_and_as_many_pixels_each():
     assert torch.equal(torch.cat([part.index for part in batch.split(30)]), batch.index)
     assert torch.equal(torch.cat([part.images for part in batch.split(30)]), batch.images)
     assert batch.shrink(32) is batch
+
+
+# --- shared by several processes --------------------------------------------------------------
+
+
+def slices(split: Split, size: int, epoch: int) -> list[list[Batch]]:
+    """The batches of an epoch as each of `size` ranks sees them, by step."""
+    loaders = [
+        TrainLoader(split, FULL, batch_size=12, seed=3, group=Group(rank=rank, size=size))
+        for rank in range(size)
+    ]
+    assert {len(loader) for loader in loaders} == {N // 12}
+    return list(zip(*(loader.epoch(epoch, skip=1) for loader in loaders), strict=True))
+
+
+@pytest.mark.parametrize("size", [2, 3, 12])
+def test_the_slices_of_all_ranks_in_a_row_are_the_batch_of_one_process(split, size):
+    """The same images in the same order, augmented alike, at any number of processes."""
+    alone = TrainLoader(split, FULL, batch_size=12, seed=3).epoch(2, skip=1)
+    for whole, parts in zip(alone, slices(split, size, 2), strict=True):
+        assert [len(part) for part in parts] == [12 // size] * size
+        assert torch.equal(torch.cat([part.index for part in parts]), whole.index)
+        assert torch.equal(torch.cat([part.labels for part in parts]), whole.labels)
+        assert torch.equal(torch.cat([part.images for part in parts]), whole.images)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "size", "said"),
+    [
+        (12, 5, "a batch of 12 images does not split into 5 equal parts; start 4 or 6 processes"),
+        (7, 2, "7 images does not split into 2 equal parts; start 1 or 7 processes"),
+        (12, 5, "or try --set batch_size=10"),
+        (2, 5, "a batch of 2 images does not split into 5 equal parts; start 2 processes, or"),
+        # Fewer images than a batch: they are the batch.
+        (512, 4, f"a batch of {N} images does not split into 4 equal parts; start 2 or 5"),
+    ],
+)
+def test_a_batch_that_does_not_split_is_told_with_numbers_that_fit(split, batch_size, size, said):
+    with pytest.raises(UserError) as error:
+        TrainLoader(
+            split, FULL, batch_size=batch_size, seed=0, group=Group(rank=size - 1, size=size)
+        )
+    assert said in str(error.value)
