@@ -131,3 +131,11 @@ def test_weights_whose_time_is_over_rest_and_wake_again():
         set_rates(optimizer, lambda until, late=late: 0.0 if late and until == 0.5 else 0.1)
         assert model.stem.bias.requires_grad is not late
         assert model.head.weight.requires_grad
+
+
+def test_weights_need_not_rest_where_others_wait_for_their_gradient():
+    model = build_model("speednet", widths=[24, 32, 32])
+    optimizer = build_optimizer(model, MUON)
+    set_rates(optimizer, lambda until: 0.0 if until == 0.5 else 0.1, rest=False)
+    assert model.stem.bias.requires_grad
+    assert optimizer.param_groups[1]["lr"] == 0.0
