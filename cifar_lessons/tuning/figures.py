@@ -13,13 +13,19 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cifar_lessons.canvas import BookFigure, empty_figure, new_axes, use_book_style
 from cifar_lessons.tuning.space import ADVICE, Range
-from cifar_lessons.tuning.surface import FEWEST, Surface, points, running_best, shuffled_best
+from cifar_lessons.tuning.surface import FEWEST, Kind, Surface, points, running_best, shuffled_best
 from cifar_lessons.tuning.trials import Tuning, best, counted
 
 WORDS = {
     "batch_size": "batch size",
     "optim.peak_lr": "peak learning rate",
     "optim.weight_decay": "weight decay",
+}
+# Marker, filling and name of each kind of point.
+LOOKS: dict[Kind, tuple[str, str, str]] = {
+    "complete": ("o", "C0", "complete"),
+    "stopped": ("o", "none", "stopped early, estimated"),
+    "diverged": ("x", "C0", "diverged"),
 }
 Floats = npt.NDArray[np.float64]
 
@@ -60,12 +66,11 @@ def response(tuning: Tuning | None) -> Figure:
         x, mean, sd = surface.along(r, leader.settings)
         axes.plot(x, mean, color="C0", label="surface through the best")
         axes.fill_between(x, mean - 2 * sd, mean + 2 * sd, color="C0", alpha=0.15, lw=0)
-        looks = ((True, "o", "C0", "complete"), (False, "o", "none", "stopped early, estimated"))
-        for measured, marker, fill, label in looks:
-            chosen = [p for p in found if p.measured is measured]
+        for kind, (marker, fill, label) in LOOKS.items():
+            chosen = [p for p in found if p.kind == kind]
             axes.plot(
                 [p.settings[r.field] for p in chosen], [p.accuracy for p in chosen], marker,
-                markerfacecolor=fill, markeredgecolor="C0", markersize=4, alpha=0.7, label=label,
+                markerfacecolor=fill, markeredgecolor="C0", markersize=5, alpha=0.7, label=label,
             )  # fmt: skip
         axes.plot(
             leader.settings[r.field], leader.accuracy, "*", color="C1", markersize=13,
@@ -78,6 +83,8 @@ def response(tuning: Tuning | None) -> Figure:
             axes.set_xscale("log")
         axes.set_xlabel(words(r.field))
     _percent(panels[0])
+    heights = [p.accuracy for p in found]  # and not the band, which is wide where nobody looked
+    panels[0].set_ylim(min(heights) - 0.03, max(heights) + 0.03)
     panels[0].set_ylabel("validation accuracy")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
@@ -113,8 +120,8 @@ def surface_slice(
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
         for p in surface.points:
             axes.plot(
-                p.settings[across], p.settings[up], "o", markersize=4, markeredgecolor="black",
-                markerfacecolor="white" if p.measured else "none",
+                p.settings[across], p.settings[up], "o", markersize=5, markeredgecolor="black",
+                markerfacecolor="white" if p.kind == "complete" else "none",
             )  # fmt: skip
         axes.plot(leader.settings[across], leader.settings[up], "*", color="C1", markersize=14)
         _advice_box(axes, across, up)
@@ -133,8 +140,10 @@ def _scale(r: Range) -> str:
 def _advice_box(axes: Axes, across: str, up: str) -> None:
     (left, right), (low, high) = _advised(across), _advised(up)
     if left == left and low == low:
-        x, y = [left, right, right, left, left], [low, low, high, high, low]
-        axes.plot(x, y, "--", color="C3", linewidth=2.5)
+        corners = [(left, low), (right, low), (right, high), (left, high), (left, low)]
+        if low == high:  # one value is advised: a line, which must not be drawn to and fro
+            corners = corners[:2]
+        axes.plot(*zip(*corners, strict=True), "--", color="C3", linewidth=2.5)
 
 
 def importance(tuning: Tuning | None) -> Figure:
@@ -143,7 +152,7 @@ def importance(tuning: Tuning | None) -> Figure:
         return empty_figure()
     names = {"fanova": "fANOVA: over the whole range", "ped_anova": "PED-ANOVA: among the best"}
     fields = [r.field for r in tuning.space]
-    figure, axes = new_axes(7, 0.9 + 0.7 * len(fields))
+    figure, axes = new_axes(7, 1.3 + 0.7 * len(fields))
     height = 0.8 / len(tuning.importance)
     for index, (method, shares) in enumerate(tuning.importance.items()):
         at = np.arange(len(fields)) + (index - 0.5 * (len(tuning.importance) - 1)) * height
@@ -155,11 +164,12 @@ def importance(tuning: Tuning | None) -> Figure:
         axes.bar_label(bars, fmt="{:.0%}", padding=4, fontsize="small")
     axes.set_yticks(range(len(fields)), [words(f) for f in fields])
     axes.set_ylim(len(fields) - 0.5, -0.5)  # the first on top
-    axes.set_xlim(0, 1.15)  # room for the numbers
+    axes.set_xlim(0, 1.1)  # room for the numbers
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_xlabel("share of the spread")
     axes.grid(visible=False, axis="y")
-    axes.legend(loc="lower right", fontsize="small")
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize="small")
     return figure
 
 
@@ -251,7 +261,9 @@ def projections(
     use_book_style()
     figure = BookFigure(figsize=(4 * len(searches), 4.2), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.05)  # type: ignore[union-attr, call-arg]
-    panels = figure.subplots(2, len(searches), sharex=True, squeeze=False, height_ratios=(1, 2.5))
+    panels = figure.subplots(
+        2, len(searches), sharex=True, sharey="row", squeeze=False, height_ratios=(1, 2.5)
+    )
     t = np.linspace(0, 1, 80)
     x, y = np.meshgrid(t, t)
     for column, (label, found) in enumerate(searches.items()):

@@ -9,7 +9,7 @@ poor regions are not empty, as they would be if complete trials alone were used.
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ DEEPEST = 0.3  # below the best by more counts as that much: a cliff would bend 
 GUESSED_NOISE = 0.005  # standard deviation of a run where no repeats tell it
 
 
+Kind = Literal["complete", "stopped", "diverged"]
+
+
 @dataclass(frozen=True)
 class Point:
     """A trial with its accuracy at the end, or an estimate of it."""
@@ -30,7 +33,7 @@ class Point:
     settings: Settings
     accuracy: float
     sd: float  # of the estimate; 0 where the trial is complete
-    measured: bool
+    kind: Kind
 
 
 def points(trials: Sequence[Trial], epochs: int) -> list[Point]:
@@ -52,12 +55,12 @@ def points(trials: Sequence[Trial], epochs: int) -> list[Point]:
     found = []
     for t in counted(trials):
         if t.state == "complete":
-            found.append(Point(t.settings, max(t.accuracy, floor), 0.0, True))
+            found.append(Point(t.settings, max(t.accuracy, floor), 0.0, "complete"))
         elif t.state == "diverged" or not t.values:
-            found.append(Point(t.settings, floor, 0.02, False))
+            found.append(Point(t.settings, floor, 0.02, "diverged"))
         else:
             end, sd = _extrapolated(t.values, [d.values for d in done if len(d.values) == epochs])
-            found.append(Point(t.settings, max(end, floor), sd, False))
+            found.append(Point(t.settings, max(end, floor), sd, "stopped"))
     return found
 
 

@@ -33,10 +33,9 @@ def test_the_response_shows_every_trial_in_each_panel(tuning):
     leader = best(tuning.trials)
     for axes, r in zip(panels, tuning.space, strict=True):
         by_label = {line.get_label(): line for line in axes.lines}
-        shown = sum(
-            len(by_label[name].get_xdata()) for name in ("complete", "stopped early, estimated")
-        )
-        assert shown == 23  # all but the failed one
+        names = ("complete", "stopped early, estimated", "diverged")
+        shown = [len(by_label[name].get_xdata()) for name in names]
+        assert shown == [15, 7, 1]  # all but the failed one
         assert by_label["best trial"].get_xdata()[0] == leader.settings[r.field]
 
 
