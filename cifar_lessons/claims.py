@@ -265,6 +265,13 @@ def notes(*only: str, root: Path | None = None) -> Markdown:
         if claim.prediction:
             lines.append(f"- *Predicted before:* {claim.prediction}")
         lines += [f"- *Came out:* {text}" for text in row.outcome]
-        lines += [f"- *Measured:* {text}" for text in row.finding.details]
+        lines += [_detail(text) for text in row.finding.details]
         lines.append("")
     return Markdown("\n".join(lines))
+
+
+def _detail(text: str) -> str:
+    """Return a detail with the word that says whose it is: ours, or somebody else's."""
+    if text.startswith("cited: "):
+        return f"- *Cited, not measured here:* {text.removeprefix('cited: ')}"
+    return f"- *Measured:* {text}"

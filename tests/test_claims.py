@@ -237,3 +237,17 @@ def test_the_ledger_works_where_there_is_no_torch(without_torch):
         "assert claims.table()._repr_html_()\n"
     )
     without_torch(code)
+
+
+def test_what_others_measured_is_called_cited(nothing, monkeypatch):
+    study = {
+        "device_type": "cpu", "device": "A device", "cores": 2, "precisions": ["fp32", "bf16"],
+        "cells": [
+            {"model": "resnet18", "batch": 128, "rates": {"fp32": [50.0], "bf16": [100.0]}}
+        ],
+    }  # fmt: skip
+    runs.record_study("bench_precision", study, provenance={"git_dirty": False})
+    notes = claims.notes("C19")
+    assert "- *Measured:* resnet18, 100 images/s (bf16)" in notes
+    assert "- *Cited, not measured here:* GTX 1080 Ti, " in notes
+    assert "*Measured:* cited" not in notes

@@ -91,12 +91,12 @@ def c19(claim: Claim, evidence: Evidence) -> Finding:
         return Finding("open", f"the study is of {study['device']}, which is no CPU", "")
     batch = claim.numbers["batch"]
     rates = {c["model"]: _best(c) for c in study["cells"] if c["batch"] == batch}
-    details = [f"measured: {m}, {rate:,.0f} images/s ({p})" for m, (rate, p) in rates.items()]
+    details = [f"{m}, {rate:,.0f} images/s ({p})" for m, (rate, p) in rates.items()]
     model = claim.numbers["model"]
     cited: Sequence[Mapping[str, Any]] = claim.numbers["cited"]
-    details += [f"cited, not measured: {c['gpu']}, {c['says']} ({c['source']})" for c in cited]
+    details += [f"cited: {c['gpu']}, {c['says']} ({c['source']})" for c in cited]
     details += [
-        f"cited pair: {p['gpu']} against {p['cpu']}, {p['says']} ({p['source']})"
+        f"cited: {p['gpu']} against {p['cpu']}, {p['says']} ({p['source']})"
         for p in claim.numbers["pairs"]
     ]
     if model not in rates:

@@ -85,7 +85,7 @@ def speed(study: Study) -> Table | Markdown:
     low = lower(study)
     rows = []
     for found in study["values"]["cells"]:
-        rates = [f"{median(found['rates'][p]):,.3g}" for p in ("fp32", *low)]
+        rates = [_rate(median(found["rates"][p])) for p in ("fp32", *low)]
         gains = [_gain(found["speedup"][p]) for p in low]
         rounds = str(len(found["rates"]["fp32"]))
         rows.append([found["model"], str(found["batch"]), *rates, *gains, rounds])
@@ -95,6 +95,10 @@ def speed(study: Study) -> Table | Markdown:
         "Training steps in turns: medians; in brackets the lowest and highest ratio of a round."
     )
     return Table(columns, rows, caption)
+
+
+def _rate(number: float) -> str:
+    return f"{number:,.{1 if number < 1000 else 0}f}"
 
 
 def _gain(found: Mapping[str, float]) -> str:
@@ -180,8 +184,8 @@ def _ladder(
         before = steps[max(0, steps.index(key) - 1)] if key in steps else steps[0]
         gain = "" if key == steps[0] else f"{rate / median(rates[before]):.2f}x"
         whole = "" if key == steps[0] else f"{rate / median(rates[steps[0]]):.2f}x"
-        spread = f"{min(rates[key]):,.3g} to {max(rates[key]):,.3g}"
-        rows.append([label, f"{rate:,.3g}", spread, str(len(rates[key])), gain, whole])
+        spread = f"{_rate(min(rates[key]))} to {_rate(max(rates[key]))}"
+        rows.append([label, _rate(rate), spread, str(len(rates[key])), gain, whole])
     columns = ["Step", "images/s (median)", "lowest to highest", "blocks", "gain", "together"]
     return Table(columns, rows, caption)
 

@@ -79,15 +79,14 @@ def test_c19_is_bounded_by_cited_figures(judge):
     # 5,970 x 0.683 / 100 and 23,810 / 100: our rate is that of the faster precision.
     assert found.ours == "41x (cited GTX 1080 Ti) to 238x (cited A100)"
     assert "10 such cores would have to scale perfectly" in found.reason
-    assert found.details[0] == "measured: resnet18, 100 images/s (bf16)"
-    assert [line.split(":")[0] for line in found.details[1:]] == [
-        *("cited, not measured", "cited, not measured", "cited pair", "cited pair")
-    ]
+    assert found.details[0] == "resnet18, 100 images/s (bf16)"
+    assert len(found.details) == 5
+    assert all(line.startswith("cited: ") for line in found.details[1:])
 
 
 def test_c19_takes_fp32_where_it_is_faster(judge):
     found = judge("C19", Evidence(studies=study(cell("resnet18", 50, 0.5, 0.3))))
-    assert found.details[0] == "measured: resnet18, 50 images/s (fp32)"
+    assert found.details[0] == "resnet18, 50 images/s (fp32)"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from cifar_lessons.errors import UserError
-from cifar_lessons.speed import breakdown
+from cifar_lessons.speed import breakdown, figures, tables
 from cifar_lessons.speed.breakdown import (
     CONVOLUTION,
     COPIES,
@@ -96,6 +96,8 @@ def test_all_of_it_as_short_as_it_gets(monkeypatch, tmp_path, capsys):
         assert loop["groups"]["input"] > 0
         assert loop["groups"]["optimizer"] > 0
     json.dumps(result, allow_nan=False)
+    assert "whole step" in str(tables.breakdown(result))
+    assert figures.where_time_goes(result).axes
     assert "round 3" in capsys.readouterr().out
 
 

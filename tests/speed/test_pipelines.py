@@ -12,7 +12,7 @@ from cifar_lessons.data.cifar import synthetic
 from cifar_lessons.data.loader import TrainLoader
 from cifar_lessons.errors import UserError
 from cifar_lessons.recipes import FLIP_CROP
-from cifar_lessons.speed import pipelines
+from cifar_lessons.speed import pipelines, tables
 from cifar_lessons.speed.pipelines import PerImage, bench_input, one_by_one, per_image_loader
 
 RECIPE = Recipe(
@@ -59,6 +59,8 @@ def test_a_whole_benchmark_as_short_as_it_gets(monkeypatch, tmp_path, capsys):
     assert values["synthetic"] is True
     assert values["pipeline_alone"]["against"].startswith("plain_")
     assert result["provenance"]["packages"]["pillow"]
+    assert "+ whole batches: ours" in str(tables.pipeline(result))
+    assert "times as fast" in tables.best_plain(result)
     assert "round 3" in capsys.readouterr().out
 
 

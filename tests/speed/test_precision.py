@@ -8,7 +8,7 @@ import torch
 from cifar_lessons.config import ModelConfig
 from cifar_lessons.errors import UserError
 from cifar_lessons.runtime import Runtime
-from cifar_lessons.speed import precision
+from cifar_lessons.speed import figures, precision, tables
 from cifar_lessons.speed.footprint import training_step
 from cifar_lessons.speed.precision import BATCHES, MODELS, bench_precision, lower_precisions
 
@@ -54,6 +54,9 @@ def test_all_of_it_as_short_as_it_gets(tiny, capsys):
     assert ("resnet18", 4, "fp32") in tiny
     assert ("resnet18", 4, "bf16") in tiny
     json.dumps(result, allow_nan=False)
+    assert "resnet18" in str(tables.speed(result)) + str(tables.memory(result))
+    assert figures.speedups(result).axes
+    assert figures.footprints(result, batch=4).axes
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "1 of 4: simple_cnn, batch 4"  # the largest first
 

@@ -8,7 +8,7 @@ import torch
 from cifar_lessons.config import ModelConfig
 from cifar_lessons.errors import UserError
 from cifar_lessons.runtime import Runtime
-from cifar_lessons.speed import roofline
+from cifar_lessons.speed import figures, roofline, tables
 from cifar_lessons.speed.layers import layers
 from cifar_lessons.speed.roofline import bench_roofline, time_layer, training_pass
 
@@ -36,6 +36,9 @@ def test_all_of_it_as_short_as_it_gets(tiny, capsys):
         assert row["seconds"]["bf16"]["low"] <= row["seconds"]["bf16"]["median"]
         assert row["bytes"]["fp32"] == 2 * row["bytes"]["bf16"]
     json.dumps(result, allow_nan=False)
+    assert "tiny: dense" in str(tables.by_kind(result))
+    assert "matrix product, bf16" in str(tables.roofs(result))
+    assert len(figures.roofline(result).axes) == 2
     assert "the layers of tiny" in capsys.readouterr().out
 
 
