@@ -14,7 +14,11 @@ from cifar_lessons.tuning.search import Found, search
 
 N = 8
 fork = multiprocessing.get_context("fork")  # one import of torch is enough
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks and signals")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="forks and signals"),
+    # Python 3.12 and newer warn of forks beside threads; the children here use none of theirs.
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
+]
 
 
 def each_storage(folder: Path) -> list[str]:
