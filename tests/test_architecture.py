@@ -25,6 +25,7 @@ RULES: dict[str, list[str]] = {
     "atomic": ["errors"],
     "config": ["errors"],
     "distributed": ["errors"],
+    "joining": ["distributed", "errors"],
     "runtime": ["distributed", "errors"],
     "models": ["errors"],  # what a network must know of the hardware is passed in
     "data": ["config", "distributed", "errors", "runtime"],
@@ -148,8 +149,8 @@ def python(code: str, **environment: str) -> str:
 
 
 WITHOUT_TORCH = [
-    *("atomic", "claims", "cli", "config", "distributed", "errors", "evaluation.metrics", "plots"),
-    *("recipes", "reports", "runs", "tables", "verdicts"),
+    *("atomic", "claims", "cli", "config", "distributed", "errors", "evaluation.metrics"),
+    *("joining", "plots", "recipes", "reports", "runs", "tables", "verdicts"),
 ]
 
 
