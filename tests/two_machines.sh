@@ -32,11 +32,15 @@ machine() { # name, its address, then what torchrun is to start
     ip -n "$name$id" address add "$address/24" dev "v$name$id"
     ip -n "$name$id" link set "v$name$id" up
     ip -n "$name$id" link set lo up
-    # gloo would take the interface that the host's name leads to, which is the wrong one here.
+    # What the host's name leads to is the wrong thing here, as on many real machines: the interface
+    # that gloo would take, and whether this is the machine that holds the meeting place (is_host).
+    local host=0
+    [ "$address" != "$a" ] || host=1
     GLOO_SOCKET_IFNAME="v$name$id" OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} \
         ip netns exec "$name$id" \
         "$python" -m torch.distributed.run --nnodes 2 --nproc-per-node 1 --rdzv-backend c10d \
-        --rdzv-id lesson --rdzv-endpoint "$a:$port" --local-addr "$address" "${@//MACHINE/$name}"
+        --rdzv-conf "is_host=$host" --rdzv-id lesson --rdzv-endpoint "$a:$port" \
+        --local-addr "$address" "${@//MACHINE/$name}"
 }
 
 machine a "$a" "$@" &
