@@ -117,10 +117,11 @@ def train(
             under torchrun.
         wait: Seconds that a process waits for the others before it counts them as lost.
     """
-    from cifar_lessons import distributed, recipes
+    from cifar_lessons import recipes
     from cifar_lessons.config import override
+    from cifar_lessons.joining import joined
 
-    with distributed.joined(wait) as group:
+    with joined(wait) as group:
         with group.together():
             chosen = recipes.get(recipe)
             for assignment in set:

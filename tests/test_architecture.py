@@ -25,6 +25,7 @@ RULES: dict[str, list[str]] = {
     "atomic": ["errors"],
     "config": ["errors"],
     "distributed": ["errors"],
+    "joining": ["distributed", "errors"],
     "runtime": ["distributed", "errors"],
     "models": ["errors"],  # what a network must know of the hardware is passed in
     "data": ["config", "distributed", "errors", "runtime"],
@@ -177,7 +178,16 @@ def python(code: str, **environment: str) -> str:
 
 WITHOUT_TORCH = [
     *("atomic", "bench_commands", "canvas", "claims", "cli", "config", "distributed", "errors"),
-    *("evaluation.metrics", "judges", "plots", "recipes", "reports", "runs", "schedule_plots"),
+    *(
+        "evaluation.metrics",
+        "joining",
+        "judges",
+        "plots",
+        "recipes",
+        "reports",
+        "runs",
+        "schedule_plots",
+    ),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
     *("typed", "verdicts"),

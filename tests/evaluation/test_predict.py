@@ -9,9 +9,9 @@ from torch import nn
 
 from cifar_lessons.config import AugmentConfig, DataConfig
 from cifar_lessons.data.cifar import Split, synthetic
-from cifar_lessons.distributed import joined
 from cifar_lessons.errors import AlreadyTold
 from cifar_lessons.evaluation.predict import predict
+from cifar_lessons.joining import joined
 from cifar_lessons.runtime import Runtime
 
 CPU = torch.device("cpu")

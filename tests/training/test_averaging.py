@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cifar_lessons.data.loader import Batch
-from cifar_lessons.distributed import joined
+from cifar_lessons.joining import joined
 from cifar_lessons.objectives.base import StepOutput
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.runtime import Runtime

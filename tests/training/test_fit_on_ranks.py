@@ -16,10 +16,11 @@ from torch import nn
 from cifar_lessons.config import AugmentConfig, DataConfig, OptimConfig
 from cifar_lessons.data.cifar import Cifar, synthetic
 from cifar_lessons.data.loader import TrainLoader
-from cifar_lessons.distributed import Group, joined
+from cifar_lessons.distributed import Group
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import accuracy, negative_log_likelihood
 from cifar_lessons.evaluation.predict import predict
+from cifar_lessons.joining import joined
 from cifar_lessons.objectives.base import StepOutput
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.runtime import Runtime
