@@ -132,23 +132,14 @@ def train(
                 raise UserError(f"--threads must be in [1, 256], got {threads}; try --threads 2")
             if seed < 0:
                 raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
-            if chosen.precision != "auto" and precision not in ("auto", chosen.precision):
-                raise UserError(
-                    f"{chosen.name} computes in {chosen.precision}, got --precision {precision}; "
-                    f"leave --precision out, or try --set precision={precision}"
-                )
             deadline = None if seconds is None else time.monotonic() + seconds
             import torch
 
-            from cifar_lessons import experiment, runs, runtime
+            from cifar_lessons import experiment, runs
 
             if threads is not None:
                 torch.set_num_threads(threads)
-            found = runtime.detect(
-                device=device,
-                precision=chosen.precision if precision == "auto" else precision,
-                group=group,
-            )
+            found = experiment.runtime_for(chosen, device=device, precision=precision, group=group)
             folder = out / chosen.name / f"seed{seed}"
             loaded = experiment.load_data(chosen, data)
         if group.leader:
@@ -209,9 +200,9 @@ def range_test(
         chosen = override(chosen, assignment)
     if seed < 0:
         raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
-    from cifar_lessons import experiment, runtime
+    from cifar_lessons import experiment
 
-    here = runtime.detect(device=device, precision=precision)
+    here = experiment.runtime_for(chosen, device=device, precision=precision)
     loaded = experiment.load_data(chosen, data)
     found = experiment.range_test(
         chosen, loaded, seed=seed, runtime=here, low=low, high=high, steps=steps

@@ -19,16 +19,47 @@ from cifar_lessons.atomic import require_writable, write_atomically
 from cifar_lessons.config import NOT_COMPARED, Recipe, differences, from_dict, to_dict
 from cifar_lessons.data.cifar import Cifar, load
 from cifar_lessons.data.loader import TrainLoader, normalise
+from cifar_lessons.distributed import ALONE, Group
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log_likelihood
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.evaluation.tta import predict_views
 from cifar_lessons.models import Classifier, build_model
 from cifar_lessons.objectives.supervised import SupervisedObjective
-from cifar_lessons.runtime import Runtime, device_name, in_precision, num_cores, stream_seed
+from cifar_lessons.runtime import (
+    Runtime,
+    detect,
+    device_name,
+    in_precision,
+    num_cores,
+    stream_seed,
+)
 from cifar_lessons.training import range_test as ranges
 from cifar_lessons.training.fit import FitResult, fit
 from cifar_lessons.training.optim import build_optimizer
+
+
+def runtime_for(
+    recipe: Recipe, *, device: str = "auto", precision: str = "auto", group: Group = ALONE
+) -> Runtime:
+    """Find the machine for a recipe; one that fixes its precision computes in that.
+
+    Args:
+        recipe: What will be trained.
+        device: See `runtime.detect`.
+        precision: See `runtime.detect`.
+        group: The processes that train together.
+
+    Raises:
+        UserError: Another precision is asked for than the recipe's, or see `runtime.detect`.
+    """
+    if recipe.precision != "auto" and precision not in ("auto", recipe.precision):
+        raise UserError(
+            f"{recipe.name} computes in {recipe.precision}, got --precision {precision}; leave "
+            f"--precision out, or try --set precision={precision}"
+        )
+    wanted = recipe.precision if precision == "auto" else precision
+    return detect(device=device, precision=wanted, group=group)
 
 
 def load_data(recipe: Recipe, root: Path | None) -> Cifar:

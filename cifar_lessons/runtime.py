@@ -140,7 +140,7 @@ def in_precision(runtime: Runtime, wanted: str) -> Runtime:
     """
     if wanted in ("auto", runtime.precision):
         return runtime
-    return detect(device=str(runtime.device), precision=wanted)
+    return detect(device=str(runtime.device), precision=wanted, group=runtime.group)
 
 
 def device_name(device: torch.device) -> str:

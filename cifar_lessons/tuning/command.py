@@ -74,7 +74,7 @@ def tune(
     deadline = None if seconds is None else time.monotonic() + seconds
     import torch
 
-    from cifar_lessons import experiment, runs, runtime
+    from cifar_lessons import experiment, runs
     from cifar_lessons.tuning.search import Found, search
     from cifar_lessons.tuning.search import repeat as repeat_settings
     from cifar_lessons.tuning.storage import shown
@@ -82,7 +82,7 @@ def tune(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    found_runtime = runtime.detect(device=device, precision=precision)
+    found_runtime = experiment.runtime_for(chosen, device=device, precision=precision)
     where = storage or str(Path("outputs") / "tune" / f"{chosen.name}.journal")
     loaded = experiment.load_data(chosen, data)
     place = Workplace(
