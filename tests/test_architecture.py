@@ -50,7 +50,7 @@ RULES: dict[str, list[str]] = {
     "plots": ["canvas", "evaluation.metrics", "reports"],
     "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
-    "experiment": [*LIBRARY, "errors", "runs"],
+    "experiment": [*LIBRARY, "distributed", "errors", "runs"],
     "notebook": [*LIBRARY, "errors", "experiment", "plots"],
     # Searching the settings of a recipe. What reads and draws a search needs no torch, no Optuna.
     "tuning.space": ["config", "errors"],
