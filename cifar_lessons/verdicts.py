@@ -98,14 +98,19 @@ def sides(estimates: Sequence[Estimate], threshold: float) -> list[Side]:
 
 
 def at_least(claim: Claim, estimate: Estimate) -> tuple[Verdict, str]:
-    """Decide "reaches V": printed as V, it begins at V less half a unit of its last digit."""
+    """Decide "can reach V": printed as V, it begins at V less half a unit of its last digit.
+
+    That our budget falls short of it refutes nothing: more epochs may reach it. So the answer is
+    yes or open, and the reason says which side the interval lies on.
+    """
     assert claim.value is not None
     begins = claim.value - claim.precision
     [side] = sides([estimate], begins / 100)
     if side == "unclear":
         return "open", f"the interval holds {begins:g} %, so these runs can't tell"
-    verdict: Verdict = "reproduced" if side == "above" else "corrected"
-    return verdict, f"the whole interval lies {side} {begins:g} %"
+    if side == "below":
+        return "open", f"not reached with this budget: the whole interval lies below {begins:g} %"
+    return "reproduced", f"the whole interval lies above {begins:g} %"
 
 
 def equals(claim: Claim, estimate: Estimate) -> tuple[Verdict, str]:
