@@ -41,6 +41,7 @@ def train(
     """
     if seconds <= 0:
         raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 270")
+    _check_recordable(record)
     from cifar_lessons.benchmark import bench_train, format_result
 
     result = bench_train(model=model, seconds=seconds, data=data, ladder=ladder, command=typed())
@@ -67,6 +68,7 @@ def input_(
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         record: Keep the result with the recorded runs, as the study `bench_input`.
     """
+    _check_recordable(record)
     from cifar_lessons.speed import tables
     from cifar_lessons.speed.pipelines import bench_input
 
@@ -98,6 +100,7 @@ def precision(
         device: auto, cpu, cuda, cuda:1 or mps.
         record: Keep the result with the recorded runs, as the study `bench_precision`.
     """
+    _check_recordable(record)
     from cifar_lessons.speed import tables
     from cifar_lessons.speed.precision import bench_precision
 
@@ -126,6 +129,7 @@ def roofline(
         batch_size: Images in a batch, in 2 to 4096.
         record: Keep the result with the recorded runs, as the study `roofline`.
     """
+    _check_recordable(record)
     from cifar_lessons.speed import tables
     from cifar_lessons.speed.roofline import bench_roofline
 
@@ -156,6 +160,7 @@ def profile(
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         record: Keep the result with the recorded runs, as the study `profile`.
     """
+    _check_recordable(record)
     from cifar_lessons.speed import tables
     from cifar_lessons.speed.breakdown import bench_profile
 
@@ -184,12 +189,24 @@ def speedrun(
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         record: Keep the result with the recorded runs, as the study `bench_speedrun`.
     """
+    _check_recordable(record)
     from cifar_lessons.speed import projection, tables
     from cifar_lessons.speed.speedrun import bench_speedrun
 
     result = bench_speedrun(seconds=seconds, data=data, command=typed())
     text = tables.format_study(result, projection.table(result["values"]))
     _show(f"{text}\n\n{projection.verdict(result['values'])}", "bench_speedrun", result, record)
+
+
+def _check_recordable(record: bool) -> None:
+    """Raise if a result could not be recorded in the end: before it is measured, not after."""
+    from cifar_lessons import runs
+
+    if record and runs.is_dirty():
+        raise UserError(
+            "--record needs committed code, so that the result can be repeated; commit it, or "
+            "leave --record out"
+        )
 
 
 def _show(text: str, study: str, result: dict[str, Any], record: bool) -> None:

@@ -104,6 +104,23 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def _is_ours() -> bool:
+    """Return whether the repository around this package holds it.
+
+    Where it lies in one that does not, such as that around a .venv, its commit says nothing.
+    """
+    return bool(_git("ls-files", "--", "__init__.py"))
+
+
+def is_dirty() -> bool:
+    """Return whether this package has uncommitted changes, or no commit that is known.
+
+    A change outside the package (a chapter, a note) cannot move a result, and does not count.
+    """
+    changed = _git("status", "--porcelain", "--", ".") if _is_ours() else None
+    return changed is None or changed != ""
+
+
 def provenance(
     *, command: str, device: str, precision: str, threads: int, cores: int, data_digest: str
 ) -> dict[str, Any]:
@@ -117,10 +134,7 @@ def provenance(
         cores: CPU cores that the process may use.
         data_digest: md5 of the data files, or `synthetic`.
     """
-    # A change outside the package (a chapter, a note) cannot move a result. Where the package
-    # lies in a repository that does not hold it, such as a .venv, that commit says nothing.
-    ours = _git("ls-files", "--", "__init__.py")
-    changed = _git("status", "--porcelain", "--", ".") if ours else None
+    ours = _is_ours()
     versions = {}
     for package in PACKAGES:
         try:
@@ -129,7 +143,7 @@ def provenance(
             versions[package] = "not installed"
     return {
         "git_commit": (_git("rev-parse", "HEAD") or "") if ours else "",
-        "git_dirty": changed is None or changed != "",
+        "git_dirty": is_dirty(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": versions,

@@ -248,7 +248,7 @@ def by_kind(study: Study) -> Table | Markdown:
         columns += [f"Time, {p}", f"GFLOP/s, {p}"]
     caption = (
         f"Shares of a training step at batch {values['batch_size']}, each layer timed alone, "
-        f"{values['threads']} threads."
+        f"{values['threads']} thread{'s' * (values['threads'] != 1)}."
     )
     return Table(columns, rows, caption)
 
