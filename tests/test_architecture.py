@@ -56,7 +56,7 @@ RULES: dict[str, list[str]] = {
     "tuning.space": ["config", "errors"],
     "tuning.trials": ["runs", "tuning.space"],
     "tuning.surface": ["tuning.space", "tuning.trials"],
-    "tuning.report": ["tables", "tuning.space", "tuning.trials"],
+    "tuning.report": ["runs", "tables", "tuning.space", "tuning.trials"],
     "tuning.figures": ["canvas", "tuning.space", "tuning.surface", "tuning.trials"],
     "tuning.command": [
         *("config", "errors", "experiment", "recipes", "runs", "runtime", "tuning", "typed"),

@@ -1,16 +1,15 @@
 """A recorded search in words and tables; what is not recorded yet is said, with the command."""
 
+from cifar_lessons.runs import study_command
 from cifar_lessons.tables import Cell, Markdown, Table
 from cifar_lessons.tuning.space import options
 from cifar_lessons.tuning.trials import Tuning, best, counted, noise, within_noise
-
-COMMAND = "cifar-lessons tune tuning_base --trials 48 --repeat 5 --record"
 
 
 def card(tuning: Tuning | None) -> Markdown:
     """Return one line that says how a search was made, or how to make it."""
     if tuning is None:
-        return Markdown(f"**Not recorded yet:** `{COMMAND}`")
+        return Markdown(f"**Not recorded yet:** `{study_command('tuning')} --record`")
     facts = tuning.provenance
     states = [t.state for t in tuning.trials]
     minutes = facts["train_seconds"] / 60

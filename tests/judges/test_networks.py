@@ -11,7 +11,7 @@ CLAIMS = {claim.id: claim for claim in load_claims()}
 
 def test_c05_and_c07_use_the_first_recipe_and_show_the_others(judge, evidence):
     found = judge("C05", evidence({"simple_cnn": 0.65, "simple_cnn_flip": 0.80}))
-    assert found.verdict == "corrected"
+    assert found.verdict == "open"  # a budget that falls short refutes no "can"
     assert found.details[0].startswith("simple_cnn_flip: 80.")
     one = judge("C07", evidence({"resnet18": 0.935}, 1))
     assert one.verdict == "reproduced"

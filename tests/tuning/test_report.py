@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from cifar_lessons import studies
+from cifar_lessons import runs
 from cifar_lessons.tuning import report
 from cifar_lessons.tuning.trials import Repeats, best
 
 
 def test_without_a_record_everything_says_so():
-    assert report.card(None) == f"**Not recorded yet:** `{report.COMMAND}`"
-    assert studies.command("tuning") == report.COMMAND
+    command = f"{runs.study_command('tuning')} --record"
+    assert report.card(None) == f"**Not recorded yet:** `{command}`"
     for table in (report.leaders_table(None), report.repeats_table(None)):
         assert table.rows == []
         assert "Nothing is recorded yet" in table._repr_html_()

@@ -14,7 +14,7 @@ LINEAR = Range("optim.momentum", 0.0, 0.99)
 
 
 @pytest.mark.parametrize("r", [*SPACE, LINEAR], ids=lambda r: r.field)
-@given(position=st.floats(0, 1))
+@given(position=st.floats(0, 1, allow_subnormal=False))  # a CPU in training flushes them to 0
 def test_a_position_and_its_value_belong_together(r, position):
     assert r.position(r.value(position)) == pytest.approx(position, abs=1e-9)
 
@@ -27,7 +27,7 @@ def test_above_zero_equal_factors_are_equally_far():
 
 
 @pytest.mark.parametrize("r", [*SPACE, LINEAR], ids=lambda r: r.field)
-@given(position=st.floats(0, 1))
+@given(position=st.floats(0, 1, allow_subnormal=False))  # a CPU in training flushes them to 0
 def test_rounded_values_stay_in_the_range_and_can_be_typed(r, position):
     value = r.rounded(r.value(position))
     assert r.low <= value <= r.high
