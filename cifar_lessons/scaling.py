@@ -7,8 +7,6 @@ every setup trains the same run (strong scaling); each of n processes works on o
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +20,7 @@ from cifar_lessons.interleave import cpu_seconds_elsewhere
 from cifar_lessons.runtime import detect, device_name, num_cores
 from cifar_lessons.tables import Table
 from cifar_lessons.throughput import Result, disturbances
+from cifar_lessons.torchrun import torchrun
 
 STUDY = "bench_scaling"
 RECIPES = ("simple_cnn", "resnet18_w16")  # many weights and little work, and the other way round
@@ -124,27 +123,11 @@ def _run(
     names: Sequence[str], processes: int, threads: int, seconds: float, data: Path | None
 ) -> dict[str, Any]:
     """Start a setup, wait for it, and return what its rank 0 says."""
-    command = [sys.executable]
-    if processes > 1:
-        command += ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"]
-        command += [f"--nproc-per-node={processes}"]
-    command += ["-m", "cifar_lessons.scaling_worker", *names]
-    command += [f"--seconds={seconds}", f"--threads={threads}"]
-    command += [f"--data={data}"] if data else []
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-    )
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("cifar-lessons:")]
-        reason = (lines or done.stderr.splitlines() or ["nothing was said"])[-1]
-        raise UserError(
-            f"{processes} processes of {threads} threads ended with status {done.returncode} "
-            f"({reason}); `cifar-lessons train {names[0]}` under torchrun says more"
-        )
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    arguments = ["-m", "cifar_lessons.scaling_worker", *names]
+    arguments += [f"--seconds={seconds}", f"--threads={threads}"]
+    arguments += [f"--data={data}"] if data else []
+    said = torchrun(arguments, processes=processes, threads=threads)
+    answer: dict[str, Any] = json.loads(said.splitlines()[-1])
     return answer
 
 

@@ -58,9 +58,11 @@ RULES: dict[str, list[str]] = {
         *(*LIBRARY, "errors", "experiment", "interleave", "plain_loop", "recipes", "runs"),
         "throughput",
     ],
+    "torchrun": ["errors"],
     "scaling_worker": [*LIBRARY, "errors", "experiment", "joining", "recipes"],
     "scaling": [
         *("data", "errors", "interleave", "recipes", "runs", "runtime", "tables", "throughput"),
+        "torchrun",
     ],
     "cli": ["*"],
     "__main__": ["cli"],

@@ -1,8 +1,6 @@
 """Mirrors cifar_lessons/scaling.py: which processes are started, and what their rates mean."""
 
 import json
-import subprocess
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -73,20 +71,19 @@ def test_tables_name_every_setup_with_its_gain():
 
 @pytest.fixture
 def started(monkeypatch):
-    """Processes that are not started, but answer: their commands."""
-    commands: list[list[str]] = []
+    """Processes that are not started, but answer: how many, their threads and arguments."""
+    seen: list[tuple[int, int, list[str]]] = []
 
-    def run(command, *, env, **_):
-        commands.append([*command[1:], env["OMP_NUM_THREADS"]])
-        several = "torch.distributed.run" in command
-        rate = {"averaged": 60.0 * (2 if several else float(env["OMP_NUM_THREADS"]))}
-        rate |= {"parameters": 7, **({"own": 130.0} if several else {})}
+    def run(arguments, *, processes, threads):
+        seen.append((processes, threads, arguments))
+        rate = {"averaged": 60.0 * processes * threads, "parameters": 7}
+        rate |= {"own": 130.0} if processes > 1 else {}
         said = {"precision": "fp32", "device": "cpu", "images": 45_000}
-        said["recipes"] = {name: rate for name in scaling.RECIPES if name in command}
-        return subprocess.CompletedProcess(command, 0, "SYNTHETIC DATA\n" + json.dumps(said), "")
+        said["recipes"] = {name: rate for name in scaling.RECIPES if name in arguments}
+        return "SYNTHETIC DATA\n" + json.dumps(said)
 
-    monkeypatch.setattr(scaling, "subprocess", SimpleNamespace(run=run))
-    return commands
+    monkeypatch.setattr(scaling, "torchrun", run)
+    return seen
 
 
 def bench(tmp_path, **options):
@@ -95,12 +92,13 @@ def bench(tmp_path, **options):
 
 def test_setups_take_turns_and_every_other_round_goes_backwards(started, tmp_path, capsys):
     result = bench(tmp_path)
-    several = ["torch.distributed.run" in command for command in started]
-    assert several == [False, False, True, True, False, False, False, False, True]
-    assert [command[-1] for command in started] == ["2", "1", "1", "1", "1", "2", "2", "1", "1"]
-    assert "--nproc-per-node=2" in started[2]
-    assert all("--seconds=2.0" in command for command in started)  # 90 / 9, less the start
-    assert all(f"--data={tmp_path}" in command for command in started)
+    one, both = [(1, 2), (1, 1), (2, 1)], [(2, 1), (1, 1), (1, 2)]
+    assert [(processes, threads) for processes, threads, _ in started] == [*one, *both, *one]
+    for _, threads, arguments in started:
+        assert arguments[:3] == ["-m", "cifar_lessons.scaling_worker", "simple_cnn"]
+        assert f"--threads={threads}" in arguments
+        assert "--seconds=2.0" in arguments  # 90 / 9, less the start
+        assert f"--data={tmp_path}" in arguments
     rates = {"1 x 2": [120.0] * 3, "1 x 1": [60.0] * 3, "2 x 1": [120.0] * 3, "own": [130.0] * 3}
     assert result["values"]["rates"] == {"simple_cnn": rates}
     assert result["values"]["parameters"] == {"simple_cnn": 7}
@@ -139,17 +137,6 @@ def test_a_mistake_is_told_before_anything_starts(started, wrong, said):
         scaling.bench_scaling(**wrong)
     assert said in str(error.value)
     assert started == []
-
-
-def test_processes_that_fail_are_told_with_their_own_words(monkeypatch, tmp_path):
-    def fail(command, **_):
-        err = "W1124 a warning\ncifar-lessons: no GPU is left for process 2\n=====\n"
-        return subprocess.CompletedProcess(command, 1, "", err)
-
-    monkeypatch.setattr(scaling, "subprocess", SimpleNamespace(run=fail))
-    with pytest.raises(UserError) as error:
-        bench(tmp_path)
-    assert "ended with status 1 (cifar-lessons: no GPU is left for process 2)" in str(error.value)
 
 
 def test_a_real_process_is_understood(tmp_path):
