@@ -19,7 +19,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The first rule whose name is the module, or a package around it, holds; so a module's own rule
 # stands above its package's. Everything may import itself. Lower layers come first.
-LIBRARY = ["atomic", "config", "data", "evaluation", "models", "objectives", "runtime", "training"]
+LIBRARY = [
+    *("atomic", "config", "data", "distributed", "evaluation", "models", "objectives", "runtime"),
+    "training",
+]
 RULES: dict[str, list[str]] = {
     "errors": [],
     "atomic": ["errors"],
@@ -83,6 +86,12 @@ RULES: dict[str, list[str]] = {
     # On the command line, what computes is imported inside the function that needs it.
     "typed": ["errors"],
     "bench_commands": ["benchmark", "errors", "runs", "speed", "typed"],
+    "torchrun": ["errors"],
+    "scaling_worker": [*LIBRARY, "errors", "experiment", "joining", "recipes"],
+    "scaling": [
+        *("data", "errors", "interleave", "recipes", "runs", "runtime", "tables", "throughput"),
+        "torchrun",
+    ],
     "cli": ["*"],
     "__main__": ["cli"],
 }

@@ -84,8 +84,8 @@ def test_the_order_that_the_chapter_prints_is_that_of_train_step():
 
     from cifar_lessons.training.step import train_step
 
-    [shown] = re.findall(r"```python\n(    optimizer.zero_grad.*?)```", "\n".join(c.source for c in CELLS),
-                         re.DOTALL)  # fmt: skip
+    text = "\n".join(c.source for c in CELLS)
+    [shown] = re.findall(r"```python\n(    optimizer.zero_grad.*?)```", text, re.DOTALL)
     source = re.sub(r"\n +", "\n", getsource(train_step))  # there, in a loop over parts
     source = source.replace("objective(model, part)", "objective(model, batch)")
     source = source.replace(
