@@ -79,6 +79,8 @@ def card(seeds: Sequence[Run]) -> Markdown:
     parts = [
         f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}",
         each(f["device"] for f in facts),
+        # Runs from before several processes could train together name no world size.
+        each(f"{f['world_size']} processes" for f in facts if f.get("world_size", 1) > 1),
         each(f"{f['threads']} threads" for f in facts if f["threads"]),
         each(f["precision"] for f in facts),
         "torch " + each(f["packages"]["torch"] for f in facts),

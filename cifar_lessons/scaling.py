@@ -18,7 +18,7 @@ from cifar_lessons.data.cifar import load_or_synthetic
 from cifar_lessons.errors import UserError
 from cifar_lessons.interleave import cpu_seconds_elsewhere
 from cifar_lessons.runtime import detect, device_name, num_cores
-from cifar_lessons.tables import Table
+from cifar_lessons.tables import Markdown, Table
 from cifar_lessons.throughput import Result, disturbances
 from cifar_lessons.torchrun import torchrun
 
@@ -203,22 +203,39 @@ def parts_table(values: Mapping[str, Any]) -> Table:
     return Table(columns, rows, caption)
 
 
-def format_result(result: Result) -> str:
-    """Return both tables and the machine, for a terminal.
+def card(result: Result) -> Markdown:
+    """Return the machine, the data and the code in a line, and what disturbed the measurement.
 
     Args:
-        result: From `bench_scaling`, or from `runs.load_study("bench_scaling")`.
+        result: From `bench_scaling` or `load`.
     """
     values, facts = result["values"], result["provenance"]
-    tables = (rates_table(values), parts_table(values))
-    warnings = [f"WARNING: not an idle machine: {found}." for found in disturbances(facts)]
     made_up = " (synthetic)" if values["synthetic"] else ""
     machine = (
         f"{facts['device']}: {facts['cores']} cores; {values['images']:,} images{made_up}; commit "
         f"{facts['git_commit'][:10] or 'unknown'}{' with changes' if facts['git_dirty'] else ''}; "
         f"{facts['started_at']}, {values['seconds']:.0f} s"
     )
-    return "\n\n".join([*(f"{t.caption}\n{t}" for t in tables), "\n".join([machine, *warnings])])
+    warnings = [f"WARNING: not an idle machine: {found}." for found in disturbances(facts)]
+    return Markdown("\n".join([machine, *warnings]))
+
+
+def format_result(result: Result) -> str:
+    """Return both tables and the card, for a terminal."""
+    tables = (rates_table(result["values"]), parts_table(result["values"]))
+    return "\n\n".join([*(f"{t.caption}\n{t}" for t in tables), str(card(result))])
+
+
+def load(*, root: Path | None = None) -> Result:
+    """Return the recorded study.
+
+    Raises:
+        MissingRun: It is not recorded; the message holds the command.
+    """
+    try:
+        return runs.load_study(STUDY, root=root)
+    except runs.MissingRun:
+        raise runs.MissingRun(f"not recorded yet: run `{COMMAND}`") from None
 
 
 def bench(

@@ -20,7 +20,7 @@ RUN = Path("resnet18_w16", "seed0")
 # Batch norm, averaged weights, momentum, flips and crops: everything that a checkpoint carries.
 ARGUMENTS = (
     *("train", "resnet18_w16", "--set=model.options.width=4", "--set=data.val_size=20"),
-    *("--set=epochs=6", "--set=batch_size=16", "--set=ema_decay=0.9", "--set=optim.clip_norm=5.0"),
+    *("--set=epochs=10", "--set=batch_size=16", "--set=ema_decay=0.9", "--set=optim.clip_norm=5.0"),
     "--threads=1",
 )
 VICTIMS = (1, 0)  # first the one that only computes, then the one that writes

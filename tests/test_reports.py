@@ -49,6 +49,14 @@ def test_the_card_is_one_line_of_provenance(recorded):
     assert reports.card([]) == "*Not recorded yet.*"
 
 
+def test_the_card_names_several_processes_but_not_one(recorded):
+    recorded("simple_cnn", 0.75, seeds=range(2))
+    first, second = reports.available(["simple_cnn"])["simple_cnn"]
+    first.provenance["world_size"], second.provenance["world_size"] = 1, 4
+    assert "Made-up CPU, 4 processes, 2 threads, " in reports.card([first, second])
+    assert "processes" not in reports.card([first])
+
+
 def test_the_card_tells_a_surprise(recorded):
     recorded("resnet18", 0.5, surprise="half of the epochs were lost")
     card = reports.card(reports.available(["resnet18"])["resnet18"])

@@ -110,10 +110,15 @@ def test_it_is_stored_as_a_study_and_read_back(started, tmp_path):
     result = bench(tmp_path, progress=False)
     facts = {**result["provenance"], "git_dirty": False}  # only committed code is recorded
     runs.record_study("bench_scaling", result["values"], provenance=facts, root=tmp_path)
-    said = scaling.format_result(runs.load_study("bench_scaling", root=tmp_path))
+    said = scaling.format_result(scaling.load(root=tmp_path))
     assert said == scaling.format_result({**result, "provenance": facts})
     assert "images (synthetic)" in said
     assert "Where the time of 2 processes goes." in said
+
+
+def test_a_study_that_is_missing_is_asked_for_by_its_command(tmp_path):
+    with pytest.raises(runs.MissingRun, match="run `cifar-lessons bench scaling --record`"):
+        scaling.load(root=tmp_path)
 
 
 def test_what_was_measured_on_made_up_images_is_not_recorded(started, tmp_path, capsys):
