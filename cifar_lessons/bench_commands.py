@@ -198,6 +198,31 @@ def speedrun(
     _show(f"{text}\n\n{projection.verdict(result['values'])}", "bench_speedrun", result, record)
 
 
+def scaling(
+    *,
+    seconds: float = 300.0,
+    data: Folder = None,
+    record: bool = False,
+) -> None:
+    """Time one process against two that train the same network together, in turns.
+
+    Prints images per second and what two processes gain, and where the rest of their time goes.
+    On the CPU with gloo; on several GPUs it has never run in this project.
+
+    Example: cifar-lessons bench scaling --seconds 300
+
+    Args:
+        seconds: About how long it may take.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        record: Keep the result with the recorded runs, as the study `bench_scaling`.
+    """
+    _check_recordable(record)
+    from cifar_lessons.scaling import bench_scaling, format_result
+
+    result = bench_scaling(seconds=seconds, data=data, command=typed())
+    _show(format_result(result), "bench_scaling", result, record)
+
+
 def _check_recordable(record: bool) -> None:
     """Raise if a result could not be recorded in the end: before it is measured, not after."""
     from cifar_lessons import runs
@@ -229,4 +254,5 @@ BENCHES: dict[str, Callable[..., None]] = {
     "roofline": roofline,
     "profile": profile,
     "speedrun": speedrun,
+    "scaling": scaling,
 }

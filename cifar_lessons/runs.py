@@ -459,6 +459,7 @@ def _keep_weights(source: Path, target: Path) -> dict[str, Any]:
 MEASURED_BY = {
     "bench_input": "bench input",
     "bench_precision": "bench precision",
+    "bench_scaling": "bench scaling",
     "bench_speedrun": "bench speedrun",
     "profile": "bench profile",
     "roofline": "bench roofline",

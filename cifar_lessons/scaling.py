@@ -26,7 +26,6 @@ STUDY = "bench_scaling"
 RECIPES = ("simple_cnn", "resnet18_w16")  # many weights and little work, and the other way round
 ROUNDS = 3
 START = 8.0  # seconds that a setup needs before it trains, about
-COMMAND = "cifar-lessons bench scaling --record"
 
 
 def setups(processes: int) -> dict[str, tuple[int, int]]:
@@ -232,24 +231,4 @@ def load(*, root: Path | None = None) -> Result:
     Raises:
         MissingRun: It is not recorded; the message holds the command.
     """
-    try:
-        return runs.load_study(STUDY, root=root)
-    except runs.MissingRun:
-        raise runs.MissingRun(f"not recorded yet: run `{COMMAND}`") from None
-
-
-def bench(
-    *, seconds: float = 300.0, data: Path | None = None, record: bool = False, command: str = ""
-) -> None:
-    """Measure, print, and record as the study `bench_scaling`: `cifar-lessons bench scaling`.
-
-    Raises:
-        UserError: See `bench_scaling`; or what was measured cannot be recorded.
-    """
-    result = bench_scaling(seconds=seconds, data=data, command=command or COMMAND)
-    print(format_result(result))
-    if record:
-        if result["values"]["synthetic"]:
-            raise UserError("a bench on synthetic data is not recorded; `cifar-lessons data` first")
-        path = runs.record_study(STUDY, result["values"], provenance=result["provenance"])
-        print(f"recorded {path}")
+    return runs.load_study(STUDY, root=root)

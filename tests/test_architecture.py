@@ -85,7 +85,7 @@ RULES: dict[str, list[str]] = {
     ],
     # On the command line, what computes is imported inside the function that needs it.
     "typed": ["errors"],
-    "bench_commands": ["benchmark", "errors", "runs", "speed", "typed"],
+    "bench_commands": ["benchmark", "errors", "runs", "scaling", "speed", "typed"],
     "torchrun": ["errors"],
     "scaling_worker": [*LIBRARY, "errors", "experiment", "joining", "recipes"],
     "scaling": [
