@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import tyro
@@ -90,7 +90,7 @@ def measure(recipe: Recipe, data: Cifar, runtime: Runtime, seconds: float) -> di
 
 
 def work(
-    names: Annotated[tuple[str, ...], tyro.conf.Positional],
+    names: tuple[str, ...],
     /,
     *,
     seconds: float,
