@@ -64,3 +64,14 @@ def average_gradients(objective: Objective, model: nn.Module, runtime: Runtime) 
     if runtime.group.size == 1:
         return objective
     return AveragedObjective(model, objective, runtime)
+
+
+def averaged(objective: Objective, *, now: bool) -> contextlib.AbstractContextManager[None]:
+    """Return a block for a forward and backward pass whose gradients are averaged now or later.
+
+    A batch that goes through in parts adds up gradients, and the ranks exchange them once, with the
+    last part.
+    """
+    if now or not isinstance(objective, AveragedObjective):
+        return contextlib.nullcontext()
+    return objective.without_averaging()

@@ -15,6 +15,7 @@ from cifar_lessons.data.loader import Batch
 from cifar_lessons.distributed import ALONE, Group
 from cifar_lessons.objectives.base import Objective, StepOutput
 from cifar_lessons.runtime import Runtime
+from cifar_lessons.training.averaging import averaged
 
 
 class LossIsNotFinite(FloatingPointError):
@@ -55,13 +56,14 @@ def train_step(
     optimizer.zero_grad(set_to_none=True)
     outputs = []
     parts = batch.split(micro_batch)
-    for part in parts:
-        with runtime.autocast():
-            output = objective(model, part)
-        if runtime.device.type == "cpu" and runtime.group.size == 1:
-            check_finite(output.loss.item())
-        share = len(part) / len(batch)  # so that the mean over parts is the mean over images
-        scaler.scale(output.loss if len(parts) == 1 else output.loss * share).backward()
+    for number, part in enumerate(parts, start=1):
+        with averaged(objective, now=number == len(parts)):
+            with runtime.autocast():
+                output = objective(model, part)
+            if runtime.device.type == "cpu" and runtime.group.size == 1:
+                check_finite(output.loss.item())
+            share = len(part) / len(batch)  # so that the mean over parts is the mean over images
+            scaler.scale(output.loss if len(parts) == 1 else output.loss * share).backward()
         outputs.append(StepOutput(output.loss.detach(), output.metrics))
     if clip_norm is not None:
         scaler.unscale_(optimizer)  # before clipping: the norm is meant in true units

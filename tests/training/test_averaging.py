@@ -57,8 +57,16 @@ def one_step(kind: str) -> dict[str, Any]:
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
         before = [p.detach().clone() for p in model.parameters()]
         clip = 0.01 if kind == "clipped" else None
+        micro_batch = 2 if kind == "in parts" and group.size > 1 else None
         output = train_step(
-            model, batch, objective, optimizer, runtime=runtime, scaler=scaler, clip_norm=clip
+            model,
+            batch,
+            objective,
+            optimizer,
+            runtime=runtime,
+            scaler=scaler,
+            clip_norm=clip,
+            micro_batch=micro_batch,
         )
         moved = [
             (p.detach() - old).numpy() for p, old in zip(model.parameters(), before, strict=True)
@@ -67,7 +75,7 @@ def one_step(kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("size", [2, 3])
-@pytest.mark.parametrize("kind", ["plain", "its own way", "clipped", "batch norm"])
+@pytest.mark.parametrize("kind", ["plain", "its own way", "clipped", "batch norm", "in parts"])
 def test_ranks_move_the_weights_as_one_process_does(ranks, kind, size):
     """Batch norm too, where every rank has the same images; else each has statistics of its own."""
     alone, together = one_step(kind), ranks.values(one_step, kind, size=size)
