@@ -30,7 +30,24 @@ def mend(
     context["body"] = body
 
 
+def name_toggles(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: document | None
+) -> None:
+    """Name the arrows of the sidebar that unfold a chapter's sections: they hold an icon alone."""
+    make = context.get("generate_toctree_html")
+    if make is None:
+        return
+
+    def named(*arguments: Any, **options: Any) -> str:
+        return str(make(*arguments, **options)).replace(
+            "<summary>", '<summary aria-label="Show or hide the sections of this chapter">'
+        )
+
+    context["generate_toctree_html"] = named
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     """Register with Sphinx."""
     app.connect("html-page-context", mend)
+    app.connect("html-page-context", name_toggles, priority=900)  # after the theme's own
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -78,3 +78,13 @@ def test_code_in_docstrings(written, read):
 )
 def test_defaults_in_signatures(written, read):
     assert load("docstrings").plain_defaults(None, "", "", None, None, written, None)[0] == read
+
+
+def test_the_arrows_of_the_sidebar_get_a_name():
+    """They hold an icon alone, of which a screen reader says nothing."""
+    page = {"generate_toctree_html": lambda kind: f"<details><summary><i>{kind}</i></summary>"}
+    load("accessible_html").name_toggles(None, "page", "page.html", page, None)
+    made = page["generate_toctree_html"]("sidebar")
+    assert made.startswith('<details><summary aria-label="Show or hide the sections')
+    assert "<i>sidebar</i>" in made
+    load("accessible_html").name_toggles(None, "page", "page.html", {}, None)  # no sidebar

@@ -2,11 +2,11 @@
 
 import pickle
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cifar_lessons.data.cifar import data_root
 from cifar_lessons.data.digest import CONTENT_DIGESTS, content_digest, image_digests
 from cifar_lessons.data.official import faults, official
 
@@ -71,7 +71,7 @@ def test_errors_name_the_value_and_the_mend(split, change, message):
 
 
 def test_the_real_cifar10_has_the_digests_written_here():
-    folder = Path("~/.cache/cifar-lessons/cifar-10-batches-py").expanduser()
+    folder = data_root() / "cifar-10-batches-py"
     if not (folder / "test_batch").exists():
         pytest.skip(f"no CIFAR-10 in {folder}: `make data` fetches it")
     assert faults(official("cifar10"), folder.parent) == []  # so it is safe to unpickle

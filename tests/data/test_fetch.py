@@ -12,6 +12,7 @@ import pytest
 
 import cifar_lessons
 from cifar_lessons.data import fetch as module
+from cifar_lessons.data.cifar import data_root
 from cifar_lessons.data.fetch import archive_status, fetch, fetch_archive, status
 from cifar_lessons.data.official import faults, unpack
 from cifar_lessons.data.unordered import write
@@ -295,7 +296,7 @@ def test_an_unknown_name_gets_the_nearest_ones(root):
 
 
 def test_the_real_cifar10_is_recognised():
-    root = Path("~/.cache/cifar-lessons").expanduser()
+    root = data_root()
     if not (root / "cifar-10-batches-py" / "test_batch").exists():
         pytest.skip(f"no CIFAR-10 in {root}: `make data` fetches it")
     assert status("cifar10", root) == "complete, official order"
