@@ -6,8 +6,6 @@ every setup trains the same run (strong scaling); each of n processes works on o
 """
 
 import json
-import os
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -16,8 +14,8 @@ from typing import Any
 from cifar_lessons import recipes, runs
 from cifar_lessons.data.cifar import load_or_synthetic
 from cifar_lessons.errors import UserError
-from cifar_lessons.interleave import cpu_seconds_elsewhere
-from cifar_lessons.runtime import detect, device_name, num_cores
+from cifar_lessons.runtime import detect
+from cifar_lessons.speed.conditions import Conditions
 from cifar_lessons.tables import Markdown, Table
 from cifar_lessons.throughput import Result, disturbances
 from cifar_lessons.torchrun import torchrun
@@ -64,24 +62,16 @@ def bench_scaling(
     if not 2 <= processes <= 64:
         raise UserError(f"--processes must be in [2, 64], got {processes}; try --processes 2")
     batches = {name: recipes.get(name).batch_size for name in names}
-    before = _load_average()  # now: later it holds our own work
+    conditions = Conditions()
     found = load_or_synthetic("cifar10", root=data)
     here = detect()
-    facts = runs.provenance(
-        command=command,
-        device=device_name(here.device),
-        precision=here.precision,
-        threads=1,
-        cores=num_cores(),
-        data_digest=found.digest,
-    )
     ways = setups(processes)
     each = max(seconds / ROUNDS / len(ways) - START, 1.0) / len(names)
     rates: dict[str, dict[str, list[float]]] = {
         name: {**{way: [] for way in ways}, "own": []} for name in names
     }
     said: dict[str, Any] = {}
-    start, elsewhere = time.perf_counter(), cpu_seconds_elsewhere()
+    conditions.start(here, command=command, data_digest=found.digest)
     for turn in range(ROUNDS):
         for way, (n, threads) in list(ways.items())[:: 1 if turn % 2 == 0 else -1]:
             said = _run(names, n, threads, each, data)
@@ -94,12 +84,8 @@ def bench_scaling(
                 for name in names
             )
             print(f"round {turn + 1} of {ROUNDS}, images/s: {latest}", flush=True)
-    spent = time.perf_counter() - start
-    now = cpu_seconds_elsewhere()
-    facts |= {"load_average": before, "load_average_after": _load_average()}
-    facts["cores_busy_elsewhere"] = (
-        None if elsewhere is None or now is None else round(max(0.0, now - elsewhere) / spent, 3)
-    )
+    facts, spent = conditions.finish()
+    facts["threads"] = 1  # of each process, not of this one, which only waits
     values = {
         "processes": processes,
         "backend": "nccl" if said["device"] == "cuda" else "gloo",
@@ -112,10 +98,6 @@ def bench_scaling(
         "rates": rates,
     }
     return {"values": values, "provenance": facts}
-
-
-def _load_average() -> list[float]:
-    return [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
 
 
 def _run(

@@ -89,8 +89,8 @@ RULES: dict[str, list[str]] = {
     "torchrun": ["errors"],
     "scaling_worker": [*LIBRARY, "errors", "experiment", "joining", "recipes"],
     "scaling": [
-        *("data", "errors", "interleave", "recipes", "runs", "runtime", "tables", "throughput"),
-        "torchrun",
+        *("data", "errors", "recipes", "runs", "runtime", "speed.conditions", "tables"),
+        *("throughput", "torchrun"),
     ],
     "cli": ["*"],
     "__main__": ["cli"],
