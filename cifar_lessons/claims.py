@@ -10,7 +10,7 @@ import textwrap
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +66,19 @@ def load_claims(path: Path | None = None) -> list[Claim]:
         raise UserError(f"no claims in {path}: run it from a checkout of the repository") from None
     except (tomllib.TOMLDecodeError, KeyError) as error:
         raise UserError(f"{path} is no list of [[claim]] entries: {error}") from None
-    claims = [from_dict(Claim, e, where=f"{e.get('id', 'claim')}.") for e in entries]
+    claims = [_whole(from_dict(Claim, e, where=f"{e.get('id', 'claim')}.")) for e in entries]
     for name, times in Counter(c.id for c in claims).items():
         if times > 1:
             raise UserError(f"{path} has {times} entries {name!r}; keep one of them")
     return claims
+
+
+def _whole(claim: Claim) -> Claim:
+    """Return the claim with a `*` in `also` spelled out: every other recipe with seeds."""
+    if claim.also != ("*",):
+        return claim
+    everything = [name for name in recipes.RECIPES if recipes.get(name).seeds]
+    return replace(claim, also=tuple(n for n in everything if n not in claim.recipes))
 
 
 def rows(

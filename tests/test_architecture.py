@@ -35,6 +35,10 @@ RULES: dict[str, list[str]] = {
     "objectives": ["data"],
     "training": ["atomic", "config", "data", "distributed", "errors", "objectives", "runtime"],
     "evaluation.metrics": [],  # numpy alone
+    "evaluation.calibration": ["evaluation.metrics"],
+    "evaluation.contrasts": ["evaluation.metrics"],
+    "evaluation.resampling": ["evaluation.metrics"],
+    "evaluation.resolution": ["evaluation.metrics"],
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
     "recipes": ["config", "errors"],
     "runs": ["atomic", "config", "errors", "evaluation.metrics"],
@@ -43,7 +47,7 @@ RULES: dict[str, list[str]] = {
     "tables": [],
     "verdicts": ["evaluation.metrics"],
     "targets": [],
-    "judges": ["evaluation.metrics", "targets", "verdicts"],
+    "judges": ["evaluation.contrasts", "evaluation.metrics", "targets", "verdicts"],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
         "verdicts",
@@ -187,8 +191,10 @@ def python(code: str, **environment: str) -> str:
 
 WITHOUT_TORCH = [
     *("atomic", "bench_commands", "canvas", "claims", "cli", "config", "distributed", "errors"),
+    *("evaluation.calibration", "evaluation.contrasts", "evaluation.resampling"),
     *(
         "evaluation.metrics",
+        "evaluation.resolution",
         "joining",
         "judges",
         "plots",

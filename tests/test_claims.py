@@ -129,10 +129,11 @@ def test_the_whole_ledger_with_runs(recorded):
         "C09": "corrected",
         "C10": "open",
         "C11": "open",
+        "C12": "corrected",
         "C19": "open",
         "C21": "open",
     }
-    assert claims.summary(list(rows.values())).startswith("21 claims: 3 reproduced, 3 corrected")
+    assert claims.summary(list(rows.values())).startswith("21 claims: 3 reproduced, 4 corrected")
     notes = claims.notes("C03")
     assert "simple_cnn_flip against simple_cnn: +" in notes
     assert "*Rule (ordering):*" in notes
