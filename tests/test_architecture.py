@@ -36,6 +36,7 @@ RULES: dict[str, list[str]] = {
     "training": ["atomic", "config", "data", "distributed", "errors", "objectives", "runtime"],
     "evaluation.metrics": [],  # numpy alone
     "evaluation.calibration": ["evaluation.metrics"],
+    "evaluation.mistakes": ["evaluation.calibration", "evaluation.metrics"],
     "evaluation.contrasts": ["evaluation.metrics"],
     "evaluation.resampling": ["evaluation.metrics"],
     "evaluation.resolution": ["evaluation.metrics"],
@@ -55,6 +56,21 @@ RULES: dict[str, list[str]] = {
     "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables", "targets"],
     "canvas": [],
     "plots": ["canvas", "evaluation.metrics", "reports"],
+    "evaluation_plots": [
+        *("canvas", "evaluation.calibration", "evaluation.contrasts", "evaluation.metrics"),
+        *("evaluation.resampling", "evaluation.resolution"),
+    ],
+    "evaluation_reports": [
+        *("evaluation.calibration", "evaluation.metrics", "evaluation.mistakes"),
+        *("evaluation.resolution", "reports", "runs", "tables", "verdicts"),
+    ],
+    "interactive.page": [],
+    "interactive.filters": ["interactive.page", "tables"],
+    "interactive.explorer": ["evaluation.metrics", "evaluation.mistakes", "interactive.page"],
+    "interactive.temperature": [
+        *("evaluation.calibration", "evaluation.metrics", "evaluation_plots"),
+    ],
+    "interactive": [],
     "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
     "experiment": [*LIBRARY, "distributed", "errors", "runs"],
@@ -191,7 +207,9 @@ def python(code: str, **environment: str) -> str:
 
 WITHOUT_TORCH = [
     *("atomic", "bench_commands", "canvas", "claims", "cli", "config", "distributed", "errors"),
-    *("evaluation.calibration", "evaluation.contrasts", "evaluation.resampling"),
+    *("evaluation.calibration", "evaluation.contrasts", "evaluation.mistakes"),
+    *("evaluation.resampling", "evaluation_plots", "evaluation_reports"),
+    *("interactive.explorer", "interactive.filters", "interactive.temperature"),
     *(
         "evaluation.metrics",
         "evaluation.resolution",
@@ -308,6 +326,7 @@ ELSEWHERE = {
     "canvas": "test_plots.py",  # what its figures are drawn on
     "data.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
+    "interactive.__init__": "test_architecture.py",
     "judges.__init__": "test_claims.py",  # the ledger asks them all
     "speed.__init__": "test_architecture.py",
     "training.__init__": "test_architecture.py",

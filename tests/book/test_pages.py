@@ -5,7 +5,6 @@ Run `make book` first. The first half reads the files; the second opens every pa
 
 import functools
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
+from browser import CHROMIUM, FLAGS, needs_browser
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,21 +105,6 @@ def test_every_chapter_shows_its_outputs():
 
 # --- A browser -----------------------------------------------------------------------------
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium; on Debian, `apt-get install chromium`"
-)
-# No sandbox, since containers run this as root; the rest keeps the browser from calling home.
-FLAGS = [
-    "--no-sandbox",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -208,4 +193,60 @@ def test_search_finds_a_word(opened):
     open_page, trouble = opened
     tab = open_page("search.html?q=residual")
     tab.wait_for_selector("#search-results li a")
+    assert trouble == []
+
+
+@needs_browser
+def test_the_ledger_can_be_filtered(opened):
+    open_page, trouble = opened
+    tab = open_page("claims.html")
+    root = tab.locator(".cl-filtered")
+    rows = root.locator("tbody tr")
+    assert rows.count() == 21
+    corrected = root.get_by_label("Verdict").locator("option", has_text="corrected (")
+    number = int(re.sub(r"\D", "", corrected.text_content()))
+    root.get_by_label("Verdict").select_option("corrected")
+    assert root.locator("tbody tr:visible").count() == number > 0
+    assert root.get_by_role("status").text_content() == f"{number} of 21 claims are shown."
+    root.get_by_role("button").click()
+    root.get_by_label("Words").press_sequentially("cats dogs")
+    assert root.locator("tbody tr:visible th").all_text_contents() == [
+        "C12 Cats and dogs are 8 % below automobiles"
+    ]
+    root.locator("tbody tr:visible th a").click()
+    assert tab.locator("#claim-c12").count() == 1
+    assert trouble == []
+
+
+@needs_browser
+def test_the_explorer_of_mistakes_can_be_filtered_by_keyboard(opened):
+    open_page, trouble = opened
+    tab = open_page("08_evaluation.html")
+    root = tab.locator(".cl-explorer")
+    tiles = root.locator(".cl-tiles button")
+    assert tiles.count() > 0
+    before = root.get_by_role("status").text_content()
+    root.get_by_label("Labelled").focus()
+    tab.keyboard.press("ArrowDown")
+    chosen = root.get_by_label("Labelled").locator("option:checked").text_content()
+    assert root.get_by_role("status").text_content() != before
+    assert all(words.startswith(f"{chosen}, called ") for words in tiles.all_text_contents())
+    tiles.first.press("Enter")
+    assert "What each network says:" in root.locator(".cl-detail").text_content()
+    assert tiles.first.get_attribute("aria-pressed") == "true"
+    page = len(tab.content())
+    assert page < 4_000_000, f"{page:,} characters are too many for one page"
+    assert trouble == []
+
+
+@needs_browser
+def test_the_temperature_moves_the_diagram_without_a_kernel(opened):
+    open_page, trouble = opened
+    tab = open_page("08_evaluation.html")
+    picture = tab.locator(".jupyter-widgets img:visible")
+    assert "at temperature 1:" in picture.get_attribute("alt")
+    handle = tab.locator(".jupyter-widgets .noUi-handle")
+    assert handle.get_attribute("aria-label") == "temperature"
+    handle.press("ArrowRight")
+    assert "at temperature 1.25:" in picture.get_attribute("alt")
     assert trouble == []
