@@ -232,7 +232,8 @@ def table(*only: str, root: Path | None = None) -> Table:
     """Return the ledger, or the rows of some claims, as a table for a page.
 
     Args:
-        only: Ids such as `C05`; all of them, with a link to each chapter, without.
+        only: Ids such as `C05`; all of them without, each with links to its chapter and to what
+            `notes` says of it on the same page.
         root: Folder of the recorded runs; see `runs.runs_root`.
     """
     found = rows(only, root=root)
@@ -251,8 +252,13 @@ def table(*only: str, root: Path | None = None) -> Table:
     if not only:
         columns.append("Chapter")
         for row, line in zip(found, cells, strict=True):
+            line[0] = Cell(str(line[0]), href=f"#{_anchor(row.claim)}")
             line.append(_chapter(row.claim.chapter))
     return Table(columns, cells, f"The article's claims. {summary(found)}")
+
+
+def _anchor(claim: Claim) -> str:
+    return f"claim-{claim.id.lower()}"
 
 
 def _chapter(number: str) -> Cell | str:
@@ -266,7 +272,8 @@ def notes(*only: str, root: Path | None = None) -> Markdown:
     lines = []
     for row in rows(only, root=root):
         claim = row.claim
-        lines += [f"**{claim.id} {claim.title}.** {claim.says}", ""]
+        place = f'<span id="{_anchor(claim)}"></span>'
+        lines += [f"{place}**{claim.id} {claim.title}.** {claim.says}", ""]
         lines.append(f"- *Rule ({claim.kind.replace('_', ' ')}):* {claim.rule}")
         if claim.known:
             lines.append(f"- *Known before:* {claim.known}")

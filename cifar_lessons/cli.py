@@ -287,8 +287,18 @@ def evaluate(
         f"test accuracy {100 * correct:.2f} % (95 % interval over images {100 * low:.2f} to "
         f"{100 * high:.2f}), loss {metrics.negative_log_likelihood(predictions):.4f}"
     )
-    for name, share in zip(classes, metrics.per_class_accuracy(predictions), strict=True):
+    for name, share in zip(classes, _by_class(predictions, found.folder), strict=True):
         print(f"  {name:12} {100 * share:6.2f} %  {'█' * round(40 * share)}")
+
+
+def _by_class(predictions: Any, folder: Path) -> Any:
+    """Return the accuracy of each class; a class without images is the user's to mend."""
+    from cifar_lessons.evaluation import metrics
+
+    try:
+        return metrics.per_class_accuracy(predictions)
+    except ValueError as error:
+        raise UserError(f"{folder}: {error}") from None
 
 
 def predict(

@@ -204,6 +204,22 @@ def test_the_page_links_chapters_that_exist_and_no_others(nothing, tmp_path, mon
     assert "Chapter" not in claims.table("C05").columns
 
 
+def test_the_page_links_each_claim_to_its_notes(nothing):
+    notes = str(claims.notes())
+    for row in claims.table().rows:
+        place = row[0].href.removeprefix("#")
+        assert notes.count(f'<span id="{place}"></span>**{str(row[0])[:3]} ') == 1
+    assert not getattr(claims.table("C05").rows[0][0], "href", "")  # its notes may be elsewhere
+
+
+def test_a_star_stands_for_every_other_recipe_with_seeds(nothing, tmp_path):
+    path = ledger(tmp_path, ENTRY + 'recipes = ["simple_cnn"]\nalso = ["*"]')
+    [claim] = claims.load_claims(path)
+    assert "simple_cnn" not in claim.also
+    assert "tuning_base" not in claim.also  # it is searched, not trained seed by seed
+    assert {"resnet18", "simple_cnn_flip"} < set(claim.also)
+
+
 # Mistakes.
 
 

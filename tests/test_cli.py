@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_lessons import cli, runs
+from cifar_lessons import cli, recipes, runs
+from cifar_lessons.evaluation.metrics import Predictions
 from cifar_lessons.training import checkpoint
 
 TINY = (
@@ -241,6 +242,37 @@ def test_evaluate_scores_the_weights_as_training_did(train, typed, tiny_official
     stored = typed("evaluate", str(RUN))
     assert "from stored logits" in stored.out
     assert f"test accuracy {100 * accuracy:.2f} %" in stored.out
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("nan", "logits hold NaN or infinity in 1 of 40 rows (first: row 3"),
+        ("label", "labels must lie in [0, 10), got 10 in row 3"),
+        ("empty", "class 4 has no image among 36, so it has no accuracy; evaluate on the whole"),
+    ],
+)
+def test_stored_logits_that_cannot_be_scored_are_told_in_one_line(typed, harm, said):
+    logits = np.eye(10)[np.arange(40) % 10]
+    labels = np.arange(40) % 10
+    stored = {"logits": logits.copy(), "labels": labels.copy()}
+    if harm == "nan":
+        stored["logits"][3, 2] = np.nan
+    elif harm == "label":
+        stored["labels"][3] = 10
+    else:
+        stored = {name: array[labels != 4] for name, array in stored.items()}
+    runs.write_run(
+        RUN,
+        recipe=recipes.get("deep_cnn_pool4"),
+        seed=0,
+        provenance={},
+        history=[{"epoch": 1.0}],
+        logits={"test": Predictions(logits, labels)},
+        extra={},
+    )
+    np.savez(RUN / "test_logits.npz", **stored)
+    assert said in typed("evaluate", str(RUN)).mistake
 
 
 def test_a_deadline_saves_and_the_same_command_continues(train):
