@@ -18,6 +18,8 @@ from cifar_lessons.evaluation.metrics import Estimate, Predictions, mean_interva
 from cifar_lessons.evaluation.resampling import Bootstrap
 from cifar_lessons.evaluation.resolution import Noise, smallest_difference
 
+Floats = npt.NDArray[np.float64]
+
 __all__ = [
     "bootstrap_draws",
     "class_accuracies",
@@ -55,7 +57,7 @@ def class_accuracies(networks: Mapping[str, Predictions], classes: Sequence[str]
     axes.set_yticks(rows, list(classes))
     axes.set_ylim(len(classes) - 0.4, -0.6)  # the first on top
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_xlabel("accuracy on the test images of the class, with Wilson's 95 % interval")
+    axes.set_xlabel("accuracy on the test images of the class,\nwith Wilson's 95 % interval")
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
@@ -88,7 +90,7 @@ def gaps(
         )  # fmt: skip
     axes.axhspan(*claimed, color="0.6", alpha=0.4, linewidth=0, label="the article")
     axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.4g}%")  # 72.5 in a narrow range
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}")
     axes.set(xlabel="test accuracy over all classes", ylabel=ylabel)
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -115,9 +117,9 @@ def reliability_diagrams(
     for column, (name, predictions) in enumerate(networks.items()):
         found = reliability(predictions, bins=bins, adaptive=adaptive)
         upper, lower = panels[:, column]
-        _diagram(upper, found.confidence, found.accuracy)
-        upper.set_title(f"{name}\ncalibration error {100 * found.error:.1f} points", fontsize=10)
         share = found.counts / found.counts.sum()
+        _diagram(upper, found.confidence, found.accuracy, share)
+        upper.set_title(f"{name}\ncalibration error {100 * found.error:.1f} points", fontsize=10)
         lower.stairs(share, found.edges, fill=True, color="0.6")
         lower.set_xlabel("confidence")
     panels[0, 0].set_ylabel("share that is right")
@@ -129,11 +131,12 @@ def reliability_diagrams(
     return figure
 
 
-def _diagram(axes: Axes, sure: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> None:
-    """Draw the bins as points, each with a line to the diagonal: its gap."""
+def _diagram(axes: Axes, sure: Floats, right: Floats, share: Floats) -> None:
+    """Draw the bins as points, larger where there are more images, and their gaps as lines."""
     axes.plot([0, 1], [0, 1], "--", color="0.4", linewidth=1, label="as promised")
     axes.vlines(sure, sure, right, color="C1", linewidth=3, alpha=0.6, label="gap")
-    axes.plot(sure, right, "o", color="C0", markersize=5, label="measured")
+    size = 12 + 250 * share
+    axes.scatter(sure, right, s=size, color="C0", zorder=3, clip_on=False, label="measured")
     axes.set(xlim=(0, 1), ylim=(0, 1))
 
 
@@ -191,7 +194,7 @@ def resolution(disagreements: Mapping[str, float], *, images: int = 10_000) -> F
     axes.minorticks_off()
     axes.xaxis.set_major_formatter(lambda v, _: f"{v:,.0f}")
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}")
-    axes.legend(fontsize="small", title="one of two is right on")
+    axes.legend(fontsize="small", title="exactly one is right on")
     return figure
 
 

@@ -3,19 +3,22 @@
 As in `reports`, nothing here fails where runs are missing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
 
 from cifar_lessons.evaluation import calibration
 from cifar_lessons.evaluation.metrics import (
+    Estimate,
     Predictions,
     accuracy,
     holm,
     mcnemar,
+    mean_interval,
     negative_log_likelihood,
     paired_difference,
+    per_class_accuracy,
 )
 from cifar_lessons.evaluation.mistakes import same_images
 from cifar_lessons.evaluation.resolution import disagreement
@@ -63,6 +66,23 @@ def calibration_table(found: RunsByLabel) -> Table:
     return Table(columns, rows, caption if rows else "Nothing is recorded yet.")
 
 
+def seeds_by_class(name: str, runs: Sequence[Predictions], classes: Mapping[str, int]) -> Table:
+    """Return the accuracy of some classes, and of all, for each seed of a recipe.
+
+    Args:
+        name: Of the recipe.
+        runs: Its seeds in order; none says so in the caption.
+        classes: Index of each class to show, by its name.
+    """
+    rows = []
+    for seed, run in enumerate(runs):
+        by_class = per_class_accuracy(run)
+        shown = [f"{100 * by_class[k]:.1f}" for k in classes.values()]
+        rows.append((str(seed), *shown, f"{100 * accuracy(run):.2f}"))
+    caption = f"Accuracy in percent, each seed of {name}." if rows else f"{name}: not recorded yet."
+    return Table(("Seed", *classes, "all classes"), rows, caption)
+
+
 def pairs_table(pairs: Mapping[str, tuple[Predictions, Predictions]]) -> Table:
     """Return how two networks compare on the same images, a row a pair, Holm-corrected.
 
@@ -86,6 +106,51 @@ def pairs_table(pairs: Mapping[str, tuple[Predictions, Predictions]]) -> Table:
     return Table(
         (*columns, "Only second right", "p"), rows, caption if rows else "Nothing is recorded yet."
     )
+
+
+def recipes_table(found: RunsByLabel, pairs: Sequence[tuple[str, str]]) -> Table:
+    """Return how recipes compare over the seeds that both have, a row a pair, Holm-corrected.
+
+    Args:
+        found: Runs by label, as from `plots.available`.
+        pairs: Labels of (first, second); one that is not recorded leaves its row out.
+    """
+    labels, paired, apart = [], [], []
+    for first, second in pairs:
+        one, other = ({run.seed: run for run in found.get(name, [])} for name in (first, second))
+        shared = sorted(one.keys() & other.keys())
+        if shared:
+            sides = [[runs[s].logits("test") for s in shared] for runs in (one, other)]
+            labels.append(f"{second} against {first}")
+            paired.append(paired_difference(*sides))
+            # Two test sets that share nothing, and seeds that share nothing: variances add up.
+            a, b = (mean_interval(side) for side in sides)
+            apart.append(
+                Estimate(
+                    b.mean - a.mean,
+                    len(shared),
+                    a.seed_variance + b.seed_variance,
+                    a.image_variance + b.image_variance,
+                )
+            )
+    corrected = holm([e.p_value() for e in paired])
+    rows = [
+        (
+            label,
+            points(e).partition(", n")[0],
+            f"± {100 * e.half_width:.2f}",
+            f"± {100 * other.half_width:.2f}",
+            str(e.n),
+            f"{max(p, 1e-4):.2g}{' or less' * (p < 1e-4)}",
+        )
+        for label, e, other, p in zip(labels, paired, apart, corrected, strict=True)
+    ]
+    columns = ("Second against first", "Difference", "Paired", "As if apart", "Seeds", "p")
+    caption = (
+        "Recipes over all their seeds, with 95 % intervals for seeds and images, in points. "
+        "As if apart: what it would be had each its own test images. p is Holm-corrected."
+    )
+    return Table(columns, rows, caption if rows else "Nothing is recorded yet.")
 
 
 def seed_pairs(found: RunsByLabel) -> dict[str, tuple[Predictions, Predictions]]:

@@ -6,7 +6,11 @@ import pytest
 from cifar_lessons import evaluation_reports as er
 from cifar_lessons import plots, recipes, runs
 from cifar_lessons.evaluation.calibration import scaled
-from cifar_lessons.evaluation.metrics import Predictions
+from cifar_lessons.evaluation.metrics import (
+    Predictions,
+    paired_difference,
+    per_class_accuracy,
+)
 
 
 def network(seed: int, *, images: int = 800, temperature: float = 1.0) -> Predictions:
@@ -74,6 +78,31 @@ def test_pairs_are_seeds_of_one_recipe_and_corrected_together(found):
     [(label, share)] = er.disagreements(pairs).items()
     assert share == (first.correct != second.correct).mean()
     assert label.startswith(f"{100 * share:.1f} % (simple_cnn")
+
+
+def test_seeds_by_class_shows_how_far_a_class_wanders(found):
+    seeds = [run.logits() for run in found["simple_cnn"]]
+    table = er.seeds_by_class("simple_cnn", seeds, {"car": 1, "cat": 3})
+    assert table.columns == ("Seed", "car", "cat", "all classes")
+    expected = 100 * per_class_accuracy(seeds[1])[3]
+    assert table.rows[1][2] == f"{expected:.1f}"
+    assert er.seeds_by_class("x", [], {}).caption == "x: not recorded yet."
+
+
+def test_recipes_are_compared_over_the_seeds_that_both_have(found):
+    table = er.recipes_table(
+        found, [("simple_cnn", "resnet18"), ("simple_cnn", "simple_cnn"), ("simple_cnn", "none")]
+    )
+    assert [row[0] for row in table.rows] == [
+        "resnet18 against simple_cnn",
+        "simple_cnn against simple_cnn",
+    ]
+    assert [row[4] for row in table.rows] == ["1", "2"]
+    estimate = paired_difference([found["simple_cnn"][0].logits()], [found["resnet18"][0].logits()])
+    assert table.rows[0][2] == f"± {100 * estimate.half_width:.2f}"
+    same, apart = (float(str(cell)[2:]) for cell in table.rows[1][2:4])
+    assert same == 0 < apart
+    assert er.recipes_table({}, [("a", "b")]).caption == "Nothing is recorded yet."
 
 
 def test_pictures_go_with_the_answers_that_belong_to_them():

@@ -14,7 +14,7 @@ from typing import Any
 _numbers = itertools.count(1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Page:
     """A piece of HTML that a notebook shows, and its summary where there is no browser."""
 
@@ -24,8 +24,8 @@ class Page:
     def _repr_html_(self) -> str:
         return self.html
 
-    def __str__(self) -> str:
-        """Return the summary."""
+    def __repr__(self) -> str:
+        """Return the summary: a notebook keeps this beside the HTML."""
         return self.text
 
 

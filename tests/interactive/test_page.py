@@ -35,7 +35,7 @@ def test_what_is_no_number_is_refused():
 def test_a_page_shows_html_in_a_notebook_and_words_elsewhere():
     page = Page("<p>1</p>", "one")
     assert page._repr_html_() == "<p>1</p>"
-    assert str(page) == "one"
+    assert (str(page), repr(page)) == ("one", "one")
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.js")), ids=lambda p: p.name)
