@@ -19,7 +19,7 @@
     const made = element("span", "", { class: "cl-picture", "aria-hidden": "true" });
     const x = (k % data.columns) * side, y = Math.floor(k / data.columns) * side;
     made.style.cssText =
-      `width:${side}px;height:${side}px;background-image:url(${data.sprite});` +
+      `width:${side}px;height:${side}px;` +
       `background-size:${data.columns * side}px auto;background-position:-${x}px -${y}px`;
     return made;
   };
@@ -85,6 +85,7 @@
     control.addEventListener("input", () => { page = 0; draw(); });
   find("previous").addEventListener("click", () => { page -= 1; draw(); });
   find("next").addEventListener("click", () => { page += 1; draw(); });
+  root.style.setProperty("--cl-sprite", `url(${data.sprite})`); // once, not once a picture
   draw();
   find("app").hidden = false;
 }

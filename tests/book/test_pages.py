@@ -234,8 +234,8 @@ def test_the_explorer_of_mistakes_can_be_filtered_by_keyboard(opened):
     tiles.first.press("Enter")
     assert "What each network says:" in root.locator(".cl-detail").text_content()
     assert tiles.first.get_attribute("aria-pressed") == "true"
-    page = len(tab.content())
-    assert page < 4_000_000, f"{page:,} characters are too many for one page"
+    size = len(tab.content())
+    assert size < 4_000_000, f"{size:,} characters are too many for one page"
     assert trouble == []
 
 

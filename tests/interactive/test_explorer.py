@@ -96,6 +96,10 @@ def test_it_filters_sorts_pages_and_explains(tab, page):
         return [float(t.split()[-2]) for t in tiles.all_text_contents()]
 
     assert sure() == sorted(sure(), reverse=True)
+    sprite = "data:image/webp"
+    assert tab.content().count(sprite) == page.count(sprite) + 1  # however many pictures it shows
+    style = "e => getComputedStyle(e).backgroundImage"
+    assert tab.locator(".cl-picture").first.evaluate(style).startswith(f'url("{sprite}')
     tab.get_by_label("Order").select_option("unsure")
     assert sure() == sorted(sure())
 
