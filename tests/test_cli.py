@@ -415,6 +415,20 @@ def test_list_shows_what_is_fresh_stale_and_missing(typed, recorded):
     ]
 
 
+def test_claims_prints_the_table_and_fails_where_a_measured_claim_has_no_fresh_run(
+    typed, monkeypatch
+):
+    nothing = typed("claims")
+    assert nothing.status == 1
+    assert "C12 is marked measured, but not recorded: simple_cnn (0 of 1 seeds)" in nothing.err
+    assert nothing.out.endswith("21 open.\n")
+    monkeypatch.delenv("CIFAR_LESSONS_RUNS")  # the book's own
+    whole = typed("claims")
+    assert whole.status == 0, whole.err
+    assert re.search(r"^C12  [A-Z ]+  Cats and dogs", whole.out, re.MULTILINE)
+    assert re.fullmatch(r"21 claims: \d+ reproduced, .* \d+ open\.", whole.out.splitlines()[-1])
+
+
 def test_ctrl_c_before_there_is_anything_to_save(typed, monkeypatch):
     def interrupted() -> None:
         raise KeyboardInterrupt
