@@ -195,11 +195,13 @@ def teach(
         threads: CPU threads; if not given, as many as there are cores.
     """
     from cifar_lessons import recipes
-    from cifar_lessons.config import override
+    from cifar_lessons.config import Distillation, override
 
     chosen = recipes.get(recipe)
     for assignment in set:
         chosen = override(chosen, assignment)
+    if not isinstance(chosen.objective, Distillation):
+        raise UserError(f"{recipe} learns from labels alone; name a recipe that has a teacher")
     _check_threads(threads)
     if seed < 0:
         raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
@@ -212,8 +214,7 @@ def teach(
     here = experiment.runtime_for(chosen, device=device, precision=precision)
     loaded = experiment.load_data(chosen, data)
     teacher = teaching.teacher_of(chosen, loaded, seed=seed, out=out, runtime=here)
-    if teacher is None:
-        raise UserError(f"{recipe} learns from labels alone; name a recipe that has a teacher")
+    assert teacher is not None
     if teacher.prepare(chosen.epochs):
         print(f"{teacher.name} has answered for all {chosen.epochs} epochs: {teacher.folder}")
     else:

@@ -372,19 +372,19 @@ def test_a_field_that_no_longer_exists_is_told():
 # --- which objective --------------------------------------------------------------------------
 
 
-def test_a_recipe_of_either_objective_survives_the_way_through_json():
+def test_a_recipe_of_either_objective_survives_the_way_through_json(recipe):
     """The table's `kind` says which of the two it is; without one it is the first."""
     student = dataclasses.replace(
-        recipe(), objective=Distillation(teacher="simple_cnn", temperature=2.0)
+        recipe, objective=Distillation(teacher="simple_cnn", temperature=2.0)
     )
     assert from_dict(Recipe, json.loads(json.dumps(to_dict(student)))) == student
-    plain = to_dict(recipe())
+    plain = to_dict(recipe)
     del plain["objective"]["kind"]
-    assert from_dict(Recipe, plain) == recipe()
+    assert from_dict(Recipe, plain) == recipe
 
 
-def test_an_unknown_kind_of_objective_names_those_that_there_are():
-    data = to_dict(recipe())
+def test_an_unknown_kind_of_objective_names_those_that_there_are(recipe):
+    data = to_dict(recipe)
     data["objective"] = {"kind": "distilation"}
     with pytest.raises(
         UserError, match=r"objective.kind must be one of 'supervised', 'distill.*'d"
@@ -392,11 +392,11 @@ def test_an_unknown_kind_of_objective_names_those_that_there_are():
         from_dict(Recipe, data)
 
 
-def test_every_field_of_a_distillation_counts_and_another_objective_is_another_recipe():
-    student = dataclasses.replace(recipe(), objective=Distillation())
+def test_every_field_of_a_distillation_counts_and_another_objective_is_another_recipe(recipe):
+    student = dataclasses.replace(recipe, objective=Distillation())
     recorded = json.loads(json.dumps(to_dict(student)))
     assert differences(recorded, student) == []
-    assert differences(recorded, recipe())
+    assert differences(recorded, recipe)
     for change in (
         {"teacher": "simple_cnn"},
         {"loss": "dkd"},
