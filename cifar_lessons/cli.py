@@ -128,20 +128,20 @@ def train(
                 chosen = override(chosen, assignment)
             if seconds is not None and not seconds > 0:  # so that NaN is refused too
                 raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 600")
-            if threads is not None and not 1 <= threads <= 256:
-                raise UserError(f"--threads must be in [1, 256], got {threads}; try --threads 2")
+            _check_threads(threads)
             if seed < 0:
                 raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
             deadline = None if seconds is None else time.monotonic() + seconds
             import torch
 
-            from cifar_lessons import experiment, runs
+            from cifar_lessons import experiment, runs, teaching
 
             if threads is not None:
                 torch.set_num_threads(threads)
             found = experiment.runtime_for(chosen, device=device, precision=precision, group=group)
             folder = out / chosen.name / f"seed{seed}"
             loaded = experiment.load_data(chosen, data)
+            teacher = teaching.teacher_of(chosen, loaded, seed=seed, out=out, runtime=found)
         if group.leader:
             ranks = f", {group.size} processes" if group.size > 1 else ""
             print(
@@ -157,11 +157,74 @@ def train(
             runtime=found,
             command=typed(),
             deadline=deadline,
+            teacher=teacher,
         )
         if done and group.leader:
             finished = runs.read_run(done)
             accuracy = 100 * finished.final["test_accuracy"]
             print(f"test accuracy {accuracy:.2f} % after {finished.minutes:.1f} minutes: {done}")
+
+
+def teach(
+    recipe: Name,
+    /,
+    *,
+    seed: int = 0,
+    set: UseAppendAction[tuple[str, ...]] = (),
+    out: Path = Path("outputs"),
+    data: Folder = None,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+) -> None:
+    """Have the teacher of a distillation answer for every view that its students will see.
+
+    `train` does so by itself; several processes under torchrun want it done before. Stop it at any
+    time: the same command continues, and several may work at once.
+
+    Example: cifar-lessons teach mobilenet_w05_kd
+
+    Args:
+        recipe: Of a student, from `cifar-lessons list`.
+        seed: Of the student's run; recipes that fix data.augment.seed give all seeds one set.
+        set: FIELD=VALUE changes one field, as in objective.teacher=resnet18_w16.
+        out: The answers are written to OUT/teachers.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        precision: auto, fp32, bf16 or fp16.
+        threads: CPU threads; if not given, as many as there are cores.
+    """
+    from cifar_lessons import recipes
+    from cifar_lessons.config import Distillation, override
+
+    chosen = recipes.get(recipe)
+    for assignment in set:
+        chosen = override(chosen, assignment)
+    if not isinstance(chosen.objective, Distillation):
+        raise UserError(f"{recipe} learns from labels alone; name a recipe that has a teacher")
+    _check_threads(threads)
+    if seed < 0:
+        raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
+    import torch
+
+    from cifar_lessons import experiment, teaching
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    here = experiment.runtime_for(chosen, device=device, precision=precision)
+    loaded = experiment.load_data(chosen, data)
+    teacher = teaching.teacher_of(chosen, loaded, seed=seed, out=out, runtime=here)
+    assert teacher is not None
+    if teacher.prepare(chosen.epochs):
+        print(f"{teacher.name} has answered for all {chosen.epochs} epochs: {teacher.folder}")
+    else:
+        print("stopped while the teacher answers: the same command continues")
+
+
+def _check_threads(threads: int | None) -> None:
+    """Raise a `UserError` unless torch can compute with that many."""
+    if threads is not None and not 1 <= threads <= 256:
+        raise UserError(f"--threads must be in [1, 256], got {threads}; try --threads 2")
 
 
 def range_test(
@@ -413,6 +476,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "data": data,
     "list": list_recipes,
     "train": train,
+    "teach": teach,
     "range-test": range_test,
     "record": record,
     "evaluate": evaluate,

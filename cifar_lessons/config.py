@@ -40,9 +40,14 @@ class AugmentConfig:
     crop_padding: int = 0  # pixels of reflected border; a 32x32 window is cut at random
     flip: Literal["none", "random", "alternating"] = "none"
     cutout: int = 0  # side in pixels of a square set to the mean colour; 0 is off
+    # Of the random draws. None takes the run's own; a fixed one shows the same views to all seeds.
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         """Check ranges."""
+        _check(
+            self.seed is None or self.seed >= 0, "data.augment.seed", self.seed, ">= 0 or null", "0"
+        )
         _check(
             0 <= self.crop_padding <= 16,
             "data.augment.crop_padding",
@@ -103,6 +108,43 @@ class Supervised:
             "in [0, 1)",
             "0.1",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """A blend of the labels and of what a trained network says; see `objectives.distillation`."""
+
+    kind: Literal["distillation"] = "distillation"
+    teacher: str = "resnet18"  # the recipe whose seed 0 teaches
+    loss: Literal["kd", "dkd"] = "kd"  # Hinton's, or decoupled
+    temperature: float = 4.0  # both sides' logits are divided by it
+    teacher_weight: float = 0.9  # kd: share of the teacher, in [0, 1]; the labels get the rest
+    # kd: what the teacher's term is averaged over. "elements", batch times classes, is what PyTorch
+    # does unless told otherwise: a slip, kept so that it can be measured.
+    mean_over: Literal["images", "elements"] = "images"
+    target_weight: float = 1.0  # dkd: of how sure the teacher is of the right class
+    others_weight: float = 8.0  # dkd: of what it says about the other classes
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        where = "objective."
+        _check(
+            0 < self.temperature <= 100,
+            where + "temperature",
+            self.temperature,
+            "in (0, 100]",
+            "4.0",
+        )
+        _check(
+            0 <= self.teacher_weight <= 1,
+            where + "teacher_weight",
+            self.teacher_weight,
+            "in [0, 1]",
+            "0.9",
+        )
+        for name in ("target_weight", "others_weight"):
+            value = getattr(self, name)
+            _check(0 <= value <= 100, where + name, value, "in [0, 100]", "1.0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +259,7 @@ class Recipe:
     name: str
     model: ModelConfig
     data: DataConfig = DataConfig()
-    objective: Supervised = Supervised()
+    objective: Supervised | Distillation = Supervised()
     optim: OptimConfig = OptimConfig()
     epochs: int = 12
     batch_size: int = 128
@@ -332,7 +374,7 @@ def _convert(hint: Any, value: Json, where: str) -> Any:
         if value is None and type(None) in args:
             return None
         rest = [a for a in args if a is not type(None)]
-        return _convert(rest[0], value, where)
+        return _convert(_of_kind(rest, value, where), value, where)
     if origin is Literal:
         if value not in args:
             raise wrong
@@ -356,6 +398,17 @@ def _convert(hint: Any, value: Json, where: str) -> Any:
     if origin is not None and issubclass(origin, Mapping) and not isinstance(value, Mapping):
         raise wrong
     return dict(value) if isinstance(value, Mapping) else value
+
+
+def _of_kind(hints: list[Any], value: Json, where: str) -> Any:
+    """Return which of several types `value` has: of tables, the one whose `kind` it names."""
+    if len(hints) == 1 or not isinstance(value, Mapping):
+        return hints[0]
+    kinds = {hint.kind: hint for hint in hints}
+    kind = value.get("kind", hints[0].kind)
+    if kind not in kinds:
+        raise UserError(f"{where}.kind must be one of {', '.join(map(repr, kinds))}, got {kind!r}")
+    return kinds[kind]
 
 
 def _spell(hint: Any) -> str:

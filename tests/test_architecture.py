@@ -32,7 +32,7 @@ RULES: dict[str, list[str]] = {
     "runtime": ["distributed", "errors"],
     "models": ["errors"],  # what a network must know of the hardware is passed in
     "data": ["config", "distributed", "errors", "runtime"],
-    "objectives": ["data"],
+    "objectives": ["config", "data"],
     "training": ["atomic", "config", "data", "distributed", "errors", "objectives", "runtime"],
     "evaluation.metrics": [],  # numpy alone
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
@@ -54,6 +54,16 @@ RULES: dict[str, list[str]] = {
     "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
     "experiment": [*LIBRARY, "distributed", "errors", "runs"],
+    "teaching": [
+        "config",
+        "data",
+        "errors",
+        "experiment",
+        "recipes",
+        "runs",
+        "runtime",
+        "training",
+    ],
     "notebook": [*LIBRARY, "errors", "experiment", "plots"],
     # Searching the settings of a recipe. What reads and draws a search needs no torch, no Optuna.
     "tuning.space": ["config", "errors"],

@@ -162,6 +162,9 @@ def test_the_examples_of_the_help_are_commands(typed, monkeypatch):
         ),
         ("train simple_cnn --set precision=fp8", "precision must be one of 'auto', 'fp32', 'bf1"),
         ("train simple_cnn --set name=../x", "name must be letters, digits and _, got '../x'"),
+        ("teach mobilenet_w05_kdd", "no recipe 'mobilenet_w05_kdd': did you mean"),
+        ("teach mobilenet_w05_kd --seed -1", "--seed must be >= 0, got -1; try --seed 0"),
+        ("teach mobilenet_w05_kd --threads 0", "--threads must be in [1, 256], got 0"),
         ("range-test simplecnn", "no recipe 'simplecnn': did you mean 'simple_cnn'"),
         ("range-test simple_cnn --seed -1", "--seed must be >= 0, got -1; try --seed 0"),
         ("record simple_cnn", "no finished run in outputs/simple_cnn/seed0; run `cifar-lessons t"),
@@ -441,6 +444,60 @@ def test_predict_without_a_network(typed, tmp_path):
     Image.new("RGB", (32, 32)).save(tmp_path / "grey.png")
     said = typed("predict", "grey.png").mistake
     assert f"no recorded run in {tmp_path / 'runs'} keeps weights; name a run of yours" in said
+
+
+# --- teach ------------------------------------------------------------------------------------
+
+
+STUDENT = (
+    *("mobilenet_w05_kd", "--set=objective.teacher=deep_cnn_pool4", "--set=data.val_size=20"),
+    *("--set=epochs=2", "--set=batch_size=20", "--threads=1", "--precision=fp32"),
+)
+
+
+@pytest.fixture
+def student(typed, tiny_official, train, monkeypatch) -> Callable[..., Answer]:
+    """Return `teach` and `train` of a student, whose teacher is trained and of tiny settings."""
+    from cifar_lessons import recipes
+    from cifar_lessons.config import override
+
+    small = recipes.get("deep_cnn_pool4")
+    for change in (argument[6:] for argument in TINY if argument.startswith("--set=")):
+        small = override(small, change)
+    monkeypatch.setitem(recipes.RECIPES, "deep_cnn_pool4", lambda: small)
+    assert typed("train", *TINY, "--data", str(tiny_official.root)).status == 0
+
+    def run(command: str, *arguments: str) -> Answer:
+        return typed(command, *STUDENT, "--data", str(tiny_official.root), *arguments)
+
+    return run
+
+
+def test_teach_keeps_the_answers_that_train_then_finds(student):
+    taught = student("teach")
+    assert taught.status == 0
+    assert "deep_cnn_pool4 seed0 has answered for epoch 2/2" in taught.out
+    assert "has answered for all 2 epochs: outputs/teachers/" in taught.out
+    found = student("train")
+    assert found.status == 0
+    assert "has answered for epoch" not in found.out  # nothing was left to ask
+    assert "test accuracy" in found.out
+
+
+def test_train_asks_the_teacher_by_itself(student):
+    found = student("train")
+    assert found.status == 0
+    assert "deep_cnn_pool4 seed0 has answered for epoch 2/2" in found.out
+
+
+def test_teach_wants_a_recipe_that_has_a_teacher(typed, tiny_official):
+    said = typed("teach", "mobilenet_w05", "--data", str(tiny_official.root)).mistake
+    assert said == "mobilenet_w05 learns from labels alone; name a recipe that has a teacher"
+
+
+def test_an_untrained_teacher_is_named_with_its_command(typed, tiny_official):
+    said = typed("train", *STUDENT, "--data", str(tiny_official.root)).mistake
+    assert said.startswith("deep_cnn_pool4, the teacher of mobilenet_w05_kd, is not trained yet:")
 
 
 # --- range-test -------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from cifar_lessons.config import (
     NOT_COMPARED,
     AugmentConfig,
     DataConfig,
+    Distillation,
     Expectation,
     ModelConfig,
     MuonConfig,
@@ -36,7 +37,7 @@ def recipe() -> Recipe:
             dataset="cifar100",
             val_size=100,
             split_seed=3,
-            augment=AugmentConfig(crop_padding=2, flip="alternating", cutout=8),
+            augment=AugmentConfig(crop_padding=2, flip="alternating", cutout=8, seed=3),
             mean=(0.5, 0.4, 0.3),
             std=(0.1, 0.2, 0.3),
             sizes=((0.5, 16),),
@@ -366,3 +367,58 @@ def test_a_newer_field_away_from_its_default_is_told_even_if_it_is_null(recipe):
 def test_a_field_that_no_longer_exists_is_told():
     then = {**recorded(recipes.simple_cnn()), "mixup": 0.2}
     assert differences(then, recipes.simple_cnn()) == ["mixup: recorded 0.2, now not set"]
+
+
+# --- which objective --------------------------------------------------------------------------
+
+
+def test_a_recipe_of_either_objective_survives_the_way_through_json(recipe):
+    """The table's `kind` says which of the two it is; without one it is the first."""
+    student = dataclasses.replace(
+        recipe, objective=Distillation(teacher="simple_cnn", temperature=2.0)
+    )
+    assert from_dict(Recipe, json.loads(json.dumps(to_dict(student)))) == student
+    plain = to_dict(recipe)
+    del plain["objective"]["kind"]
+    assert from_dict(Recipe, plain) == recipe
+
+
+def test_an_unknown_kind_of_objective_names_those_that_there_are(recipe):
+    data = to_dict(recipe)
+    data["objective"] = {"kind": "distilation"}
+    with pytest.raises(
+        UserError, match=r"objective.kind must be one of 'supervised', 'distill.*'d"
+    ):
+        from_dict(Recipe, data)
+
+
+def test_every_field_of_a_distillation_counts_and_another_objective_is_another_recipe(recipe):
+    student = dataclasses.replace(recipe, objective=Distillation())
+    recorded = json.loads(json.dumps(to_dict(student)))
+    assert differences(recorded, student) == []
+    assert differences(recorded, recipe)
+    for change in (
+        {"teacher": "simple_cnn"},
+        {"loss": "dkd"},
+        {"temperature": 2.0},
+        {"teacher_weight": 0.5},
+        {"mean_over": "elements"},
+        {"target_weight": 2.0},
+        {"others_weight": 2.0},
+    ):
+        other = dataclasses.replace(student, objective=Distillation(**change))  # type: ignore[arg-type]
+        [line] = differences(recorded, other)
+        assert next(iter(change)) in line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"temperature": 0.0}, r"objective.temperature must be in \(0, 100\], got 0.0; try 4.0"),
+        ({"teacher_weight": 1.5}, r"objective.teacher_weight must be in \[0, 1\], got 1.5"),
+        ({"others_weight": -1.0}, r"objective.others_weight must be in \[0, 100\], got -1.0"),
+    ],
+)
+def test_a_distillation_out_of_range_names_the_value_and_a_mend(change, message):
+    with pytest.raises(UserError, match=message):
+        Distillation(**change)

@@ -133,6 +133,26 @@ ARMS = {
     # C11: the precision alone
     ("simple_cnn", "simple_cnn_fp32"): {"precision: recorded 'auto', now 'fp32'"},
     ("resnet18_w16", "resnet18_w16_fp32"): {"precision: recorded 'auto', now 'fp32'"},
+    # C15: the loss alone
+    ("mobilenet_w05", "mobilenet_w05_kd"): {
+        "objective.kind: recorded 'supervised', now 'distillation'",
+        "objective.label_smoothing: recorded 0.0, now not set",
+        "objective.loss: recorded not set, now 'kd'",
+        "objective.mean_over: recorded not set, now 'images'",
+        "objective.others_weight: recorded not set, now 8.0",
+        "objective.target_weight: recorded not set, now 1.0",
+        "objective.teacher: recorded not set, now 'resnet18'",
+        "objective.teacher_weight: recorded not set, now 0.7",
+        "objective.temperature: recorded not set, now 3.0",
+    },
+    ("mobilenet_w05_kd", "mobilenet_w05_article"): {
+        "objective.mean_over: recorded 'images', now 'elements'"
+    },
+    ("mobilenet_w05_kd", "mobilenet_w05_kd_soft"): {
+        "objective.teacher_weight: recorded 0.7, now 0.9",
+        "objective.temperature: recorded 3.0, now 4.0",
+    },
+    ("mobilenet_w05_kd_soft", "mobilenet_w05_dkd"): {"objective.loss: recorded 'kd', now 'dkd'"},
     # C09: the depth alone
     ("resnet18_w16", "resnet34_w16"): {"model.name: recorded 'resnet18', now 'resnet34'"},
     ("resnet18_w16", "resnet50_w16"): {"model.name: recorded 'resnet18', now 'resnet50'"},
