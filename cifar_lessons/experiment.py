@@ -346,7 +346,7 @@ def run(
     return out
 
 
-def load_model(run: runs.Run, runtime: Runtime) -> nn.Module:
+def load_model(run: runs.Run, runtime: Runtime) -> Classifier:
     """Return the trained network of a run, ready to predict.
 
     Raises:
