@@ -84,7 +84,8 @@ def learn(logits: Mapping[str, Floats], labels: npt.NDArray[np.int64]) -> dict[s
         labels: (N,).
 
     Returns:
-        Weights by view that add up to 1; views with less than a hundredth are left out.
+        Weights by view that add up to 1; views with less than a hundredth are left out. Equal ones
+        where no view knows more than a blind guess.
     """
     from scipy.optimize import minimize
 
@@ -99,6 +100,7 @@ def learn(logits: Mapping[str, Floats], labels: npt.NDArray[np.int64]) -> dict[s
 
     start = np.full(len(views), 1 / len(views))
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(views))
-    share = found.x / found.x.sum()
+    # All at 0: no view is better than a blind guess, and none deserves more than another.
+    share = found.x / found.x.sum() if found.x.any() else start
     kept = {v: float(s) for v, s in zip(views, share, strict=True) if s >= NEGLIGIBLE}
     return {view: weight / sum(kept.values()) for view, weight in kept.items()}

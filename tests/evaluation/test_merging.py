@@ -136,3 +136,9 @@ def test_no_small_change_of_the_weights_is_better_on_the_images_they_were_learne
             moved[b] -= 0.05
             if a != b and moved[b] >= 0:
                 assert coldest(moved) > best
+
+
+def test_where_no_view_knows_anything_all_count_alike():
+    against = np.array([[-1.0, 1.0], [-2.0, 2.0]], np.float32)
+    weights = learn({"a": against, "b": 2 * against}, np.array([0, 0]))
+    assert weights == {"a": 0.5, "b": 0.5}
