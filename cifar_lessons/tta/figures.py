@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cifar_lessons.canvas import MARKERS, BookFigure, empty_figure, use_book_style
@@ -15,15 +16,16 @@ from cifar_lessons.evaluation.merging import Merge
 from cifar_lessons.tta.results import SETS, Network, Recorded
 
 LOWEST = -1.5  # points; what loses more is drawn at the edge, with its number
-IN_A_ROW = 3  # panels
+MOST_IN_A_ROW = 3  # panels
 
 
-def _panels(count: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
     """Return a figure with a panel for each network, in rows, on shared axes."""
     use_book_style()
-    columns = min(count, IN_A_ROW)
-    rows = -(-count // columns)
-    figure = BookFigure(figsize=(width * columns, height * rows), layout="constrained")
+    rows = -(-count // MOST_IN_A_ROW)
+    columns = -(-count // rows)  # four make two rows of two
+    size = (6.5 if columns == 1 else 9, 0.8 + 2.9 * rows)
+    figure = BookFigure(figsize=size, layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for spare in grid.flat[count:]:
         spare.axis("off")
@@ -39,13 +41,21 @@ def gain_against_passes(study: Recorded | None, merged: Merge = "logits") -> Fig
     """
     if study is None or not study.networks:
         return empty_figure()
-    figure, panels = _panels(len(study.networks), width=3.4, height=3.4)
+    figure, panels = _panels(len(study.networks))
     for axes, net in zip(panels, study.networks.values(), strict=True):
         _gains(axes, net, merged)
-    for axes in panels[::IN_A_ROW]:
-        axes.set_ylabel("points gained")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize="small")
+        axes.set(xlabel="forward passes", ylabel="points gained")
+        axes.label_outer()
+    handles = [
+        Line2D([], [], color=f"C{i}", marker=MARKERS[i], ls="", label=name)
+        for i, name in enumerate(SETS)
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=len(SETS) // 2 if len(panels) > 1 else 3,
+        fontsize="small",
+    )
     return figure
 
 
@@ -55,25 +65,23 @@ def _gains(axes: Axes, net: Network, merged: Merge) -> None:
         cell = net.test.cells[name][merged]
         # Sets of equal cost stand side by side.
         same = [i for i, p in enumerate(passes) if p == cell.passes]
-        x = cell.passes + 0.16 * (same.index(index) - (len(same) - 1) / 2)
-        gain = 100 * cell.gain.mean
-        colour = f"C{index}"
+        x = cell.passes + 0.2 * (same.index(index) - (len(same) - 1) / 2)
+        gain, look = 100 * cell.gain.mean, MARKERS[index]
         if gain < LOWEST:
-            axes.plot(x, LOWEST, "v", color=colour, label=name)
+            axes.plot(x, LOWEST, look, color=f"C{index}", label=name)
             axes.annotate(
                 f"{gain:.1f}".replace("-", "−"), (x, LOWEST), xytext=(0, 8), fontsize="small",
                 textcoords="offset points", ha="center", rotation=90,
             )  # fmt: skip
         else:
             axes.errorbar(
-                x, gain, yerr=100 * cell.gain.half_width, fmt=MARKERS[index], capsize=3,
-                color=colour, label=name,
+                x, gain, yerr=100 * cell.gain.half_width, fmt=look, capsize=3,
+                color=f"C{index}", label=name,
             )  # fmt: skip
     axes.axhline(0, color="0.4", lw=1, ls=":")
     axes.set_ylim(bottom=LOWEST - 0.2)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(f"{net.name} ({100 * net.accuracy:.1f} %)", fontsize="medium")
-    axes.set_xlabel("forward passes")
 
 
 def corrected_and_broken(study: Recorded | None, *, networks: Sequence[str] = ()) -> Figure:
@@ -103,7 +111,9 @@ def corrected_and_broken(study: Recorded | None, *, networks: Sequence[str] = ()
             bars = axes.barh(
                 range(len(SETS)), counts, color=colour, hatch=hatch, edgecolor="white", label=side
             )
-            axes.bar_label(bars, [str(abs(c)) for c in counts], fontsize="small", padding=2)
+            # A bar of no length has no side for its number to stand on.
+            words = [str(abs(c)) if c else "" for c in counts]
+            axes.bar_label(bars, words, fontsize="small", padding=2)
         axes.axvline(0, color="0.3", lw=1)
         axes.set_xlim(-1.3 * widest, 1.3 * widest)
         axes.xaxis.set_major_formatter(lambda x, _: f"{abs(x):g}")
@@ -135,7 +145,7 @@ def views_alone(study: Recorded | None) -> Figure:
     axes.set_ylim(len(views) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_xlabel("test accuracy of one look at this view")
-    axes.legend(fontsize="small", loc="lower left")
+    figure.legend(loc="outside lower center", ncols=4, fontsize="small")
     return figure
 
 

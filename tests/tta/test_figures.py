@@ -34,12 +34,12 @@ def test_gains_stand_at_their_cost_and_large_losses_at_the_edge_with_their_numbe
     assert "rotations_90" not in {c.get_label() for c in strong.containers}
 
 
-def test_a_fourth_network_begins_a_new_row(study):
+def test_four_networks_make_two_rows_of_two(study):
     net = study.networks["weak"]
     four = Recorded({str(n): net for n in range(4)}, {}, ())
     axes = figures.gain_against_passes(four).axes
     assert len([a for a in axes if a.axison]) == 4
-    assert [bool(a.get_ylabel()) for a in axes[:4]] == [True, False, False, True]
+    assert [a.get_subplotspec().is_first_col() for a in axes] == [True, False, True, False]
 
 
 def test_bars_are_the_counts_of_the_weakest_and_the_strongest(study):
