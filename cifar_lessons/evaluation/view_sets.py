@@ -44,14 +44,14 @@ def _even(name: str, about: str, *views: str) -> ViewSet:
 # look like; `article_turns` as what libraries call rotation and flips.
 _SETS = (
     _even("none", "the image as it is", PLAIN),
-    _even("flip", "and its mirror image", PLAIN, "flip"),
+    _even("flip", "the image and its mirror image", PLAIN, "flip"),
     _even(
-        "shifts", "and moved by a pixel to each corner",
+        "shifts", "the image, and moved by a pixel to each corner",
         PLAIN, "up_left", "up_right", "down_left", "down_right",
     ),
     ViewSet(
         "flip_shift",
-        "moved to two corners as well, each also mirrored",
+        "the image, moved by a pixel to two corners, and the mirror image of each",
         MappingProxyType(
             {
                 PLAIN: 0.25,
@@ -68,13 +68,16 @@ _SETS = (
         "crop_top_left", "crop_top_right", "crop_bottom_left", "crop_bottom_right", "crop_centre",
     ),
     _even(
-        "rotations_small", "and turned by 5 and 10 degrees either way",
+        "rotations_small", "the image, and turned by 5 and 10 degrees either way",
         PLAIN, "rotate_-10", "rotate_-5", "rotate_5", "rotate_10",
     ),
-    _even("rotations_90", "and in quarter turns", PLAIN, "turn_90", "turn_180", "turn_270"),
-    _even("vertical_flip", "and upside down", PLAIN, "vertical_flip"),
     _even(
-        "article", "five transforms, read kindly: mirror, 5 degrees either way, enlarged centre",
+        "rotations_90", "the image in all four quarter turns",
+        PLAIN, "turn_90", "turn_180", "turn_270",
+    ),
+    _even("vertical_flip", "the image, and upside down", PLAIN, "vertical_flip"),
+    _even(
+        "article", "five transforms, read kindly: mirror, 5 degrees, enlarged centre",
         PLAIN, "flip", "rotate_-5", "rotate_5", "crop_centre",
     ),
     _even(
