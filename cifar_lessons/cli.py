@@ -8,6 +8,7 @@ import inspect
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -305,6 +306,8 @@ def evaluate(
     run: Annotated[Positional[str], arg(metavar="RUN")],
     /,
     *,
+    tta: str | None = None,
+    merge: str | None = None,
     data: Folder = None,
     device: str = "auto",
     precision: str = "fp32",
@@ -312,34 +315,48 @@ def evaluate(
     """Score a finished run on the test images: accuracy, loss, and accuracy by class.
 
     Where the run keeps its weights, its network predicts again; else the stored logits speak.
+    With --tta it looks at each image several times as well, and says what that gains.
 
     Example: cifar-lessons evaluate resnet18_w16
 
-    Example: cifar-lessons evaluate outputs/simple_cnn/seed1
+    Example: cifar-lessons evaluate outputs/simple_cnn/seed1 --tta flip_shift
 
     Args:
         run: RECIPE or RECIPE/seedK among the recorded runs, or the folder of a run.
+        tta: Views to average: flip, shifts, flip_shift, five_crop, rotations_small, rotations_90,
+            vertical_flip, article, article_turns, or none.
+        merge: What is averaged: logits (if not given), probabilities or log_probabilities.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16.
     """
     from cifar_lessons import runs
-    from cifar_lessons.evaluation import metrics
+    from cifar_lessons.evaluation import merging, metrics
+    from cifar_lessons.evaluation.view_sets import view_set
 
+    if merge and tta is None:
+        raise UserError(f"--merge {merge} says how views are averaged: give some, as in --tta flip")
+    how, views = merging.merge_named(merge or "logits"), view_set(tta) if tta is not None else None
     found = runs.find_run(run)
     predictions, source = found.logits("test"), "stored logits"
     classes = [f"class {k}" for k in range(predictions.logits.shape[1])]
-    if (found.folder / "weights.safetensors").exists():
+    merged = None
+    if views is not None or (found.folder / "weights.safetensors").exists():
         from cifar_lessons import experiment, runtime
         from cifar_lessons.config import Recipe, from_dict
         from cifar_lessons.evaluation.predict import predict
+        from cifar_lessons.evaluation.tta import predict_set
 
         recipe = from_dict(Recipe, found.recipe)
-        loaded = experiment.load_data(recipe, data)
         here = runtime.detect(device=device, precision=precision)
-        predictions = predict(
-            experiment.load_model(found, here), loaded.test, recipe.data, runtime=here
-        )
+        model = experiment.load_model(found, here)
+        loaded = experiment.load_data(recipe, data)
+        if views is None:
+            predictions = predict(model, loaded.test, recipe.data, runtime=here)
+        else:
+            look = partial(predict_set, model, loaded.test, recipe.data, runtime=here)
+            predictions = look(views="none")
+            merged = look(views=views, merged=how, progress=True)
         source, classes = f"its weights, {here.device}, {here.precision}", list(loaded.classes)
     correct = metrics.accuracy(predictions)
     low, high = metrics.wilson_interval(
@@ -352,6 +369,18 @@ def evaluate(
     )
     for name, share in zip(classes, metrics.per_class_accuracy(predictions), strict=True):
         print(f"  {name:12} {100 * share:6.2f} %  {'█' * round(40 * share)}")
+    if views is not None and merged is not None:
+        changed, several = metrics.mcnemar(predictions, merged), metrics.accuracy(merged)
+        looks = "1 forward pass" if views.passes == 1 else f"{views.passes} forward passes"
+        print(
+            f"with {views.name} ({looks} an image, {how} averaged): {100 * several:.2f} %, "
+            f"{100 * (several - correct):+.2f} points, "
+            f"loss {metrics.negative_log_likelihood(merged):.4f}"
+        )
+        print(
+            f"  {changed.only_second} images corrected, {changed.only_first} broken; McNemar's "
+            f"test of this one network: p = {changed.p_value:.2g}"
+        )
 
 
 def predict(
@@ -411,10 +440,13 @@ def study(
 ) -> None:
     """Measure facts that need no training, such as the counts and statistics of the data.
 
+    tta looks at the test images several times through every recorded network that keeps its
+    weights; it goes on where it was stopped, and takes some minutes a network.
+
     Example: cifar-lessons study data_facts --record
 
     Args:
-        name: data_facts, data_facts_cifar100 or parameter_counts.
+        name: data_facts, data_facts_cifar100, parameter_counts or tta.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         record: Keep the facts with the recorded runs.
     """
@@ -423,6 +455,11 @@ def study(
     from cifar_lessons import runs, studies
     from cifar_lessons.data.cifar import data_root
 
+    if name == "tta":
+        from cifar_lessons.tta.study import study_tta
+
+        print(study_tta(data_root(data), record=record, command=typed()))
+        return
     values = studies.measure(name, data_root(data))
     print(json.dumps(values, indent=1))
     if record:

@@ -234,7 +234,7 @@ class OptimConfig:
 class ViewsConfig:
     """Test-time augmentation: several views of a test image, whose logits are averaged."""
 
-    name: Literal["flip", "flip_shift"] = "flip_shift"  # a key of evaluation.tta.VIEWS
+    name: Literal["flip", "flip_shift"] = "flip_shift"  # of evaluation.view_sets
     hardest: float = 1.0  # share of the images that get them: those that one look leaves unsure
 
     def __post_init__(self) -> None:

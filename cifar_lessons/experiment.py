@@ -398,6 +398,7 @@ def _answered(
         UserError: Several processes train together and something is left to ask: that is work for
             one, during which the others would count it as lost.
     """
+    provenance["teacher"] = {"name": teacher.name, "digest": teacher.digest}
     if runtime.group.size > 1:
         if teacher.missing(recipe.epochs):
             raise UserError(
@@ -409,13 +410,12 @@ def _answered(
     done = teacher.prepare(recipe.epochs, deadline=deadline, progress=progress)
     # Of this sitting alone: 0 where another student has asked before.
     provenance["teacher_seconds"] = round(time.monotonic() - start, 1)
-    provenance["teacher"] = {"name": teacher.name, "digest": teacher.digest}
     if not done and progress:
         print("stopped while the teacher answers: the same command continues")
     return done
 
 
-def load_model(run: runs.Run, runtime: Runtime) -> nn.Module:
+def load_model(run: runs.Run, runtime: Runtime) -> Classifier:
     """Return the trained network of a run, ready to predict.
 
     Raises:

@@ -463,6 +463,7 @@ MEASURED_BY = {
     "bench_speedrun": "bench speedrun",
     "profile": "bench profile",
     "roofline": "bench roofline",
+    "tta": "study tta",
     "tuning": "tune tuning_base --trials 48 --repeat 5",
 }
 

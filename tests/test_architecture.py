@@ -35,6 +35,8 @@ RULES: dict[str, list[str]] = {
     "objectives": ["config", "data"],
     "training": ["atomic", "config", "data", "distributed", "errors", "objectives", "runtime"],
     "evaluation.metrics": [],  # numpy alone
+    "evaluation.view_sets": ["errors"],
+    "evaluation.merging": ["errors"],  # numpy and scipy
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
     "recipes": ["config", "errors"],
     "runs": ["atomic", "config", "errors", "evaluation.metrics"],
@@ -43,7 +45,7 @@ RULES: dict[str, list[str]] = {
     "tables": [],
     "verdicts": ["evaluation.metrics"],
     "targets": [],
-    "judges": ["evaluation.metrics", "targets", "verdicts"],
+    "judges": ["evaluation.metrics", "targets", "tta.results", "verdicts"],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
         "verdicts",
@@ -76,6 +78,17 @@ RULES: dict[str, list[str]] = {
     ],
     "tuning.live": ["config", "notebook", "tuning"],
     "tuning": [*LIBRARY, "errors", "experiment", "recipes", "runs"],
+    # What several looks at a test image gain. What reads and draws it needs no torch.
+    "tta.results": [
+        *("config", "evaluation.merging", "evaluation.metrics", "evaluation.view_sets"),
+        *("recipes", "runs"),
+    ],
+    "tta.report": [
+        *("evaluation.merging", "evaluation.metrics", "evaluation.view_sets", "recipes", "runs"),
+        *("tables", "tta.results"),
+    ],
+    "tta.figures": ["canvas", "evaluation.merging", "tta.results"],
+    "tta": [*LIBRARY, "errors", "experiment", "runs"],
     # Measuring speed: it builds the steps that it times.
     "interleave": ["runtime"],
     "plain_loop": ["config", "data"],
@@ -209,6 +222,7 @@ WITHOUT_TORCH = [
     ),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
+    *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
     *("typed", "verdicts"),
 ]
 
@@ -315,6 +329,7 @@ ELSEWHERE = {
     "judges.__init__": "test_claims.py",  # the ledger asks them all
     "speed.__init__": "test_architecture.py",
     "training.__init__": "test_architecture.py",
+    "tta.__init__": "test_architecture.py",
     "tuning.__init__": "test_architecture.py",
     "objectives.__init__": "test_architecture.py",
     "objectives.base": "objectives/test_supervised.py",  # a protocol and its result

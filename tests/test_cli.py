@@ -170,6 +170,18 @@ def test_the_examples_of_the_help_are_commands(typed, monkeypatch):
         ("record simple_cnn", "no finished run in outputs/simple_cnn/seed0; run `cifar-lessons t"),
         ("record simple_cnn --seed 5", "seed 5 is not among the planned ones of simple_cnn (0 to"),
         ("evaluate simple_cnn", "no run 'simple_cnn', neither a folder nor a recorded one"),
+        ("evaluate simple_cnn --tta flop", "no view set 'flop': did you mean 'flip'"),
+        ("evaluate simple_cnn --tta", "Missing value for argument '--tta'"),
+        (
+            "evaluate simple_cnn --tta flip --merge probability",
+            "no merge 'probability': did you mean 'probabilities'",
+        ),
+        (
+            "evaluate simple_cnn --merge logits",
+            "--merge logits says how views are averaged: give some, as in --tta flip",
+        ),
+        ("study ttta", "no study 'ttta': did you mean 'tta'?"),
+        ("study tta", "keeps weights; record one first, such as `cifar-lessons record"),
         ("predict", "predict needs an image; try `cifar-lessons predict cat.png`"),
         ("predict cat.png", "no file cat.png: give the path of a PNG or JPEG"),
         ("study weather", "no study 'weather': known: data_facts"),
@@ -244,6 +256,29 @@ def test_evaluate_scores_the_weights_as_training_did(train, typed, tiny_official
     stored = typed("evaluate", str(RUN))
     assert "from stored logits" in stored.out
     assert f"test accuracy {100 * accuracy:.2f} %" in stored.out
+
+
+def test_evaluate_with_views_says_what_they_gain(train, typed, tiny_official):
+    train()
+    data = ("--data", str(tiny_official.root), "--device=cpu")
+    plain = typed("evaluate", str(RUN), *data)
+    for extra, words in (
+        (("--tta", "flip"), "with flip (2 forward passes an image, logits averaged): "),
+        (("--tta=five_crop", "--merge=probabilities"), "(5 forward passes an image, probabilities"),
+        (("--tta=none",), "with none (1 forward pass an image, logits averaged): "),
+    ):
+        found = typed("evaluate", str(RUN), *extra, *data)
+        assert found.status == 0, found.err
+        *before, gain, counts = found.out.splitlines()
+        assert "\n".join(before) + "\n" == plain.out
+        assert words in gain
+        number = re.search(r"([+-]\d\.\d\d|[+-]\d\d\.\d\d) points", gain)
+        right, wrong = re.match(r"  (\d+) images corrected, (\d+) broken; McN", counts).groups()
+        assert float(number[1]) == pytest.approx(100 * (int(right) - int(wrong)) / 40, abs=0.01)
+    assert "0 images corrected, 0 broken; McNemar's test of this one network: p = 1" in counts
+    (RUN / "weights.safetensors").unlink()
+    said = typed("evaluate", str(RUN), "--tta", "flip", *data).mistake
+    assert f"{RUN} keeps no weights; `cifar-lessons train deep_cnn_pool4 --seed 0` makes" in said
 
 
 def test_a_deadline_saves_and_the_same_command_continues(train):
