@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, UseAppendAction, arg
 
 from cifar_lessons.bench_commands import BENCHES
+from cifar_lessons.deploy.command import export
 from cifar_lessons.errors import AlreadyTold, RankLost, UserError
 from cifar_lessons.tuning.command import tune
 from cifar_lessons.typed import Commands, parse, typed
@@ -518,6 +519,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "record": record,
     "evaluate": evaluate,
     "predict": predict,
+    "export": export,
     "tune": tune,
     "study": study,
     "claims": claims,

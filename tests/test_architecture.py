@@ -106,6 +106,14 @@ RULES: dict[str, list[str]] = {
         *(*LIBRARY, "errors", "experiment", "interleave", "plain_loop", "recipes"),
         *("speed.conditions", "throughput"),
     ],
+    # Other engines than PyTorch.
+    "deploy.model_file": ["errors"],
+    "deploy.pixels": ["config", "errors"],
+    "deploy.backends": ["config", "deploy.model_file", "deploy.pixels", "errors"],
+    "deploy.export": [*("config", "errors"), "deploy"],
+    "deploy.quantize": ["deploy.model_file", "deploy.pixels", "errors"],
+    "deploy.command": ["atomic", "config", "deploy", "errors", "experiment", "runs", "runtime"],
+    "deploy": [],
     # On the command line, what computes is imported inside the function that needs it.
     "typed": ["errors"],
     "bench_commands": ["benchmark", "errors", "runs", "scaling", "speed", "typed"],
@@ -331,6 +339,8 @@ ELSEWHERE = {
     "training.__init__": "test_architecture.py",
     "tta.__init__": "test_architecture.py",
     "tuning.__init__": "test_architecture.py",
+    "deploy.__init__": "test_architecture.py",
+    "deploy.command": "test_cli.py",
     "objectives.__init__": "test_architecture.py",
     "objectives.base": "objectives/test_supervised.py",  # a protocol and its result
     "models.__init__": "models/test_registry.py",

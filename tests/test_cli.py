@@ -481,6 +481,41 @@ def test_predict_without_a_network(typed, tmp_path):
     assert f"no recorded run in {tmp_path / 'runs'} keeps weights; name a run of yours" in said
 
 
+# --- export -----------------------------------------------------------------------------------
+
+
+def test_export_writes_both_files_and_says_what_they_give(typed, trained, tiny_official):
+    where = ("--data", str(tiny_official.root))
+    plain = typed("export", str(trained), *where)
+    assert plain.status == 0
+    assert "deep_cnn_pool4 seed0 against its export: 40 of 40 images with the same" in plain.out
+    assert "wrote deep_cnn_pool4.onnx: fp32" in plain.out
+    small = typed("export", str(trained), *where, "--int8", "--out", "small/it.onnx")
+    assert re.search(r"test accuracy .* % in fp32, .* % in int8; \d+ of 40 images", small.out)
+    assert Path("small/it.onnx").stat().st_size < Path("deep_cnn_pool4.onnx").stat().st_size
+
+
+def test_export_of_nothing_or_to_nowhere(typed, trained, tiny_official, tmp_path):
+    assert typed("export", "resnet").mistake.startswith("no run 'resnet', neither a folder nor")
+    (tmp_path / "file").write_text("")
+    said = typed("export", str(trained), "--out", str(tmp_path / "file" / "m.onnx")).mistake
+    assert said.startswith("cannot write")
+    (trained / "weights.safetensors").unlink()
+    said = typed("export", str(trained), "--data", str(tiny_official.root)).mistake
+    assert "keeps no weights" in said
+
+
+def test_export_without_its_packages_names_the_extra(typed, trained, monkeypatch):
+    import importlib.util
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnxscript" else real(name)
+    )
+    said = typed("export", str(trained)).mistake
+    assert said == "export needs onnxscript: `pip install 'cifar-lessons[deploy]'`"
+
+
 # --- teach ------------------------------------------------------------------------------------
 
 
