@@ -67,7 +67,8 @@ class DataConfig:
     dataset: Literal["cifar10", "cifar100"] = "cifar10"
     val_size: int = 5_000  # images held out of the 50,000, stratified; 0 trains on all
     split_seed: int = 0
-    folds: int = 0  # cross-validation: one of so many parts is held out, in turn; 0 is off
+    # Cross-validation: in place of val_size images one of so many parts is held out; 0 is off.
+    folds: int = 0
     fold: int = 0  # which one, from 0
     # Share of the training images that get a wrong label on purpose, drawn by split_seed.
     wrong_labels: float = 0.0
@@ -90,14 +91,7 @@ class DataConfig:
         in_range = self.folds == 0 or 2 <= self.folds <= MOST_FOLDS
         must = f"in [2, {MOST_FOLDS}], or 0 for none"
         _check(in_range, "data.folds", self.folds, must, "5")
-        _check(
-            self.folds == 0 or self.val_size == 0,
-            "data.val_size",
-            self.val_size,
-            "0 with data.folds, which says what is held out",
-            "0",
-        )
-        last = max(self.folds - 1, 0)
+        last = self.folds - 1 if self.folds else MOST_FOLDS  # without folds it means nothing
         _check(0 <= self.fold <= last, "data.fold", self.fold, f"in [0, {last}]", "0")
         _check(
             0 <= self.wrong_labels < 1, "data.wrong_labels", self.wrong_labels, "in [0, 1)", "0.05"
@@ -451,7 +445,7 @@ def in_fold(recipe: Recipe, fold: int, *, folds: int, seed: int) -> Recipe:
         UserError: A fold or a number of folds outside its range, or a schedule that watches the
             held-out images.
     """
-    data = replace(recipe.data, folds=folds, fold=fold, split_seed=seed, val_size=0)
+    data = replace(recipe.data, folds=folds, fold=fold, split_seed=seed)
     return replace(recipe, data=data)
 
 
