@@ -264,7 +264,7 @@ def run(
         require_writable(out)
         if not (out / "run.json").exists():
             return False
-        _require_this_run(out, recipe, seed)
+        require_this_run(out, recipe, seed)
         checkpoint.unlink(missing_ok=True)  # of a process that was killed right at the end
         return True
 
@@ -391,7 +391,7 @@ def _half(logits: np.ndarray) -> np.ndarray:
     return half
 
 
-def _require_this_run(out: Path, recipe: Recipe, seed: int) -> None:
+def require_this_run(out: Path, recipe: Recipe, seed: int) -> None:
     """Raise unless the finished run in `out` is of this recipe and seed."""
     found = runs.read_run(out)
     changed = differences(found.recipe, recipe)

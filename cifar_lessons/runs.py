@@ -58,6 +58,7 @@ class Run:
     surprise: str | None = None  # why it is kept although outside its expected band
     parameters: int = 0
     weights: dict[str, Any] | None = None  # bytes and sha256 of weights.safetensors, if recorded
+    official_order: bool = True  # of the images that it was scored on
 
     @property
     def name(self) -> str:
@@ -216,13 +217,13 @@ def final_metrics(logits: Mapping[str, Predictions]) -> dict[str, float]:
 
 def _npz(predictions: Predictions, index: npt.NDArray[np.int64] | None) -> bytes:
     buffer = io.BytesIO()
-    extra = {} if index is None else {"index": index.astype(np.uint16)}  # below 50,000
-    np.savez_compressed(
-        buffer,
-        logits=predictions.logits.astype(np.float16),
-        labels=predictions.labels.astype(np.uint8),
-        **extra,
-    )
+    arrays: dict[str, Any] = {
+        "logits": predictions.logits.astype(np.float16),
+        "labels": predictions.labels.astype(np.uint8),
+    }
+    if index is not None:
+        arrays["index"] = index.astype(np.uint16)  # below 50,000
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
@@ -315,6 +316,7 @@ def read_run(folder: Path) -> Run:
         surprise=content.get("surprise"),
         parameters=content.get("parameters", 0),
         weights=content.get("weights"),
+        official_order=content.get("official_order", True),
     )
 
 
@@ -490,32 +492,32 @@ def _recordable(recipe: Recipe, seed: int, outputs: Path, surprise: str | None) 
         changed.insert(0, f"seed: recorded {run.seed}, now {seed}")
     if changed:
         raise StaleRun(f"{source} was made with other settings ({'; '.join(changed)}); {afresh}")
-    facts: dict[str, Any] = json.loads((source / "run.json").read_text())
-    require_presentable(facts, source, afresh)
+    require_presentable(run, afresh)
     band, got = recipe.expects, run.final["test_accuracy"]
     if band and not band.low <= got <= band.high and not surprise:
         raise UserError(
             f"{_called(recipe, seed)} gave a test accuracy of {got:.4f}, outside its band "
             f"[{band.low}, {band.high}]; keep it with --surprise 'the reason'"
         )
+    facts: dict[str, Any] = json.loads((source / "run.json").read_text())
     return facts
 
 
-def require_presentable(facts: Mapping[str, Any], source: Path, mend: str) -> None:
-    """Raise unless a run, as its `run.json` tells it, was made with real data and known code.
+def require_presentable(run: Run, mend: str) -> None:
+    """Raise unless a finished run was made with real data and known code.
 
     Raises:
         UserError: It was not; the message ends with `mend`.
     """
-    if facts["provenance"]["data_digest"] == "synthetic":
-        raise UserError(f"{source} was trained on synthetic data, never recorded; {mend}")
-    if not facts.get("official_order", True):
+    if run.provenance["data_digest"] == "synthetic":
+        raise UserError(f"{run.folder} was trained on synthetic data, never recorded; {mend}")
+    if not run.official_order:
         raise UserError(
-            f"{source} was trained on data in another order than the official one; `cifar-lessons "
-            f"data --official-order` fetches the official archive; {mend}"
+            f"{run.folder} was trained on data in another order than the official one; "
+            f"`cifar-lessons data --official-order` fetches the official archive; {mend}"
         )
-    if facts["provenance"]["git_dirty"]:
-        raise UserError(f"{source} was trained from uncommitted code; commit it, {mend}")
+    if run.provenance["git_dirty"]:
+        raise UserError(f"{run.folder} was trained from uncommitted code; commit it, {mend}")
 
 
 def _copy(

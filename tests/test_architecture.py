@@ -34,7 +34,10 @@ RULES: dict[str, list[str]] = {
     "data": ["config", "distributed", "errors", "runtime"],
     "objectives": ["data"],
     "training": ["atomic", "config", "data", "distributed", "errors", "objectives", "runtime"],
-    "evaluation.metrics": [],  # numpy alone
+    # numpy alone
+    "evaluation.metrics": [],
+    "evaluation.cross_validation": [],
+    "evaluation.label_errors": [],
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
     "recipes": ["config", "errors"],
     "runs": ["atomic", "config", "errors", "evaluation.metrics"],
@@ -43,7 +46,7 @@ RULES: dict[str, list[str]] = {
     "tables": [],
     "verdicts": ["evaluation.metrics"],
     "targets": [],
-    "judges": ["evaluation.metrics", "targets", "verdicts"],
+    "judges": ["evaluation.cross_validation", "evaluation.metrics", "targets", "verdicts"],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
         "verdicts",
@@ -66,6 +69,22 @@ RULES: dict[str, list[str]] = {
     ],
     "tuning.live": ["config", "notebook", "tuning"],
     "tuning": [*LIBRARY, "errors", "experiment", "recipes", "runs"],
+    # Cross-validation. What reads and draws it needs no torch.
+    "folds.study": ["config", "errors", "recipes", "runs"],
+    "folds.out_of_fold": [
+        *("errors", "evaluation.label_errors", "evaluation.metrics", "recipes", "runs"),
+    ],
+    "folds.report": [
+        *("evaluation.cross_validation", "evaluation.label_errors", "evaluation.metrics"),
+        *("folds.out_of_fold", "folds.study", "recipes", "runs", "tables"),
+    ],
+    "folds.figures": ["canvas"],
+    "folds.live": [*LIBRARY, "experiment", "folds", "notebook", "plots", "tables"],
+    "folds.command": [
+        *("config", "errors", "experiment", "recipes", "runs", "runtime", "typed"),
+        *("folds.report", "folds.study", "folds.work"),
+    ],
+    "folds": ["atomic", "config", "data", "distributed", "errors", "experiment", "runs", "runtime"],
     # Measuring speed: it builds the steps that it times.
     "interleave": ["runtime"],
     "plain_loop": ["config", "data"],
@@ -197,6 +216,8 @@ WITHOUT_TORCH = [
         "runs",
         "schedule_plots",
     ),
+    *("evaluation.cross_validation", "evaluation.label_errors", "folds.command"),
+    *("folds.figures", "folds.out_of_fold", "folds.report", "folds.study"),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
     *("typed", "verdicts"),
@@ -302,6 +323,7 @@ ELSEWHERE = {
     "canvas": "test_plots.py",  # what its figures are drawn on
     "data.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
+    "folds.__init__": "test_architecture.py",
     "judges.__init__": "test_claims.py",  # the ledger asks them all
     "speed.__init__": "test_architecture.py",
     "training.__init__": "test_architecture.py",

@@ -91,6 +91,9 @@ ARMS = {
         "model.options.widths: recorded [32, 64, 128, 256], now [16, 32, 64, 128]",
         "optim.peak_lr: recorded 0.02, now 0.1",
     },
+    # C04: folds alone, and then wrong labels alone
+    ("tuning_base", "folds_base"): {"data.folds: recorded 0, now 5"},
+    ("folds_base", "folds_wrong_labels"): {"data.wrong_labels: recorded 0.0, now 0.05"},
     # C08: one thing taken away; without batch norm the rate must fall too
     ("resnet18_w16", "resnet18_w16_no_skip"): {"model.options.skip: recorded not set, now False"},
     ("resnet18_w16", "resnet18_w16_no_bn"): {
