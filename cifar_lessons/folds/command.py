@@ -56,7 +56,7 @@ def folds(
     """
     from cifar_lessons import recipes
     from cifar_lessons.config import override
-    from cifar_lessons.folds.study import require_plan
+    from cifar_lessons.folds.study import require_recordable
 
     chosen = recipes.get(recipe)
     for assignment in set:
@@ -69,7 +69,7 @@ def folds(
     if threads is not None and not 1 <= threads <= 256:
         raise UserError(f"--threads must be in [1, 256], got {threads}; try --threads 2")
     if record:
-        require_plan(count, repeats)
+        require_recordable(chosen, folds=count, repeats=repeats)
     in_fold(chosen, 0, folds=count, seed=0)  # a mistake is told before anything is loaded
     deadline = None if seconds is None else time.monotonic() + seconds
     import torch

@@ -103,11 +103,8 @@ def gather(
             registered ones or another number of folds or repeats than was fixed beforehand, on
             made-up data, or from uncommitted code.
     """
-    registered = recipes.get(recipe.name)
+    _require_plan(recipe, folds, len(seeds))
     mend = "choose another --out and train again"
-    if changed := differences(to_dict(recipe), registered):
-        raise UserError(f"{recipe.name} was trained with other settings ({changed[0]}); {mend}")
-    require_plan(folds, len(seeds))
     table = finished(recipe, folds=folds, seeds=seeds, out=out)
     every = [run for row in table for run in row]
     for run in every:
@@ -136,12 +133,32 @@ def gather(
     return values, provenance
 
 
-def require_plan(folds: int, repeats: int) -> None:
-    """Raise unless as many folds and repeats are asked for as were fixed before the first run.
+def require_recordable(recipe: Recipe, *, folds: int, repeats: int) -> None:
+    """Raise if repeats could not be recorded in the end: before they are trained, not after.
+
+    Args:
+        recipe: What will be cross-validated.
+        folds: Of each partition.
+        repeats: How many partitions.
 
     Raises:
-        UserError: They are not. Whoever looks and then goes on or stops can get any result.
+        UserError: The settings are not the registered ones, the numbers not those that were fixed
+            before the first run, or the code is not committed.
     """
+    _require_plan(recipe, folds, repeats)
+    if runs.is_dirty():
+        raise UserError(
+            "--record needs committed code, so that the result can be repeated; commit it, or "
+            "leave --record out"
+        )
+
+
+def _require_plan(recipe: Recipe, folds: int, repeats: int) -> None:
+    """Raise unless this was planned: whoever looks and then goes on or stops gets any result."""
+    if changed := differences(to_dict(recipe), recipes.get(recipe.name)):
+        raise UserError(
+            f"--record needs {recipe.name} as it is registered ({changed[0]}); leave --set out"
+        )
     if (folds, repeats) != (FOLDS, REPEATS):
         raise UserError(
             f"--record needs the {REPEATS} repeats of {FOLDS} folds that were fixed beforehand, "

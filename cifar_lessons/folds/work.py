@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cifar_lessons import experiment, runs
@@ -98,16 +99,23 @@ def work(todo: list[Part], place: Place) -> bool:
     group.agree({"folds": [part.name for part in todo]})
     group.from_leader(lambda: _check(todo))
     waited = trained = False
+    ready: tuple[int, Cifar] | None = None
     while left := group.from_leader(lambda: [k for k, p in enumerate(todo) if not p.finished]):
         if (trained or waited) and group.from_leader(lambda: _late(place)):
             say(f"stopped by the deadline with {len(left)} folds to go: the same command continues")
             return False
+        if not (ready or trained):
+            with group.together():  # data that is not there is told before a folder is made
+                ready = left[0], place.load(todo[left[0]].recipe)
         for number in left:
             part = todo[number]
             with _taken(part, group) as mine:
                 if not mine:
                     continue
-                folder = _train(part, place, say)
+                if not ready or ready[0] != number:
+                    with group.together():
+                        ready = number, place.load(part.recipe)
+                folder = _train(part, ready[1], place, say)
             if folder is None:
                 if not place.progress:
                     say("stopped and saved: the same command continues")
@@ -115,9 +123,11 @@ def work(todo: list[Part], place: Place) -> bool:
             done = len(todo) - group.from_leader(lambda: sum(not p.finished for p in todo))
             if group.leader:  # on another machine the folder may not be
                 say(f"{_outcome(part, folder)} ({done} of {len(todo)} folds)")
-            trained = True
+            trained, ready = True, None
             break
         else:
+            if group.from_leader(partial(_any_finished, [todo[k] for k in left])):
+                continue  # by another process, just now
             if not waited:
                 say(f"waiting for {len(left)} folds that other processes train")
             waited = True
@@ -125,10 +135,8 @@ def work(todo: list[Part], place: Place) -> bool:
     return True
 
 
-def _train(part: Part, place: Place, say: Callable[[str], None]) -> Path | None:
+def _train(part: Part, data: Cifar, place: Place, say: Callable[[str], None]) -> Path | None:
     """Train and score one fold; return its folder, or None when it was stopped."""
-    with place.runtime.group.together():
-        data = place.load(part.recipe)
     if place.progress:
         say(f"{part.name} -> {part.folder}")
     return experiment.run(
@@ -159,13 +167,17 @@ def _check(todo: list[Part]) -> None:
             experiment.require_this_run(part.folder, part.recipe, part.seed)
 
 
+def _any_finished(parts: list[Part]) -> bool:
+    return any(part.finished for part in parts)
+
+
 def _late(place: Place) -> bool:
     return place.deadline is not None and time.monotonic() > place.deadline
 
 
 @contextlib.contextmanager
 def _taken(part: Part, group: Group) -> Iterator[bool]:
-    """Take a fold while the block runs; yield whether it was free."""
+    """Take a fold while the block runs; yield whether it was free and is still to be trained."""
     import filelock
 
     lock = filelock.FileLock(part.folder / LOCK)
@@ -179,7 +191,7 @@ def _taken(part: Part, group: Group) -> Iterator[bool]:
         except OSError as error:
             reason = error.strerror or error
             raise UserError(f"cannot lock {part.folder}: {reason}; {OTHER_FOLDER}") from None
-        return True
+        return not part.finished
 
     try:
         yield group.from_leader(take)
