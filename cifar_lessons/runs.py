@@ -134,6 +134,11 @@ def train_command(recipe: Recipe, seed: int) -> str:
     return f"cifar-lessons train {_typed(recipe, seed)}"
 
 
+def record_command(recipe: Recipe, seed: int) -> str:
+    """Return what to type to record a run; of a fold, to record its whole partition."""
+    return f"cifar-lessons record {_typed(recipe, seed)}"
+
+
 # --- Provenance ---------------------------------------------------------------------------
 
 
@@ -330,7 +335,7 @@ def load_run(recipe: Recipe, *, seed: int = 0, root: Path | None = None) -> Run:
     if recipe.data.folds:  # the seed of a run draws its partition
         recipe = in_fold(recipe, recipe.data.fold, folds=recipe.data.folds, seed=seed)
     folder = (root or runs_root()) / recipe.name / run_key(recipe, seed)
-    again = f"`{train_command(recipe, seed)}`, then `cifar-lessons record {_typed(recipe, seed)}`"
+    again = f"`{train_command(recipe, seed)}`, then `{record_command(recipe, seed)}`"
     if not (folder / "run.json").exists():
         raise MissingRun(f"{_called(recipe, seed)} is not recorded yet: run {again}")
     run = read_run(folder)

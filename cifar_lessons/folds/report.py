@@ -11,7 +11,7 @@ from cifar_lessons.evaluation.metrics import Predictions, accuracy
 from cifar_lessons.folds.out_of_fold import OutOfFold
 from cifar_lessons.folds.study import Repeats
 from cifar_lessons.recipes import get
-from cifar_lessons.runs import study_command, train_command
+from cifar_lessons.runs import record_command, study_command, train_command
 from cifar_lessons.tables import Markdown, Table
 
 NOTHING = "Nothing is recorded yet."
@@ -37,9 +37,9 @@ def missing(name: str, found: OutOfFold | None) -> Markdown:
     """Return how the folds of a recipe are recorded, or nothing where they are."""
     if found is not None:
         return Markdown("")
-    train = train_command(get(name), 0)
-    record = train.replace(" train ", " record ")
-    return Markdown(f"**Not recorded yet:** `{train}`, then `{record}`")
+    recipe = get(name)
+    again = f"`{train_command(recipe, 0)}`, then `{record_command(recipe, 0)}`"
+    return Markdown(f"**Not recorded yet:** {again}")
 
 
 def points(value: float) -> str:

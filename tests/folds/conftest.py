@@ -61,8 +61,8 @@ def load(whole: Cifar) -> Callable[[Recipe], Cifar]:
 def write_folds() -> Callable[..., list[Path]]:
     """Return a function that writes finished folds of a recipe, trained on nothing.
 
-    `right` is the accuracy of each fold, give or take two images; labels that are no longer right are given
-    as `labels`.
+    `right` is the accuracy of each fold, give or take two images. `labels` are those that were
+    trained on, where some of them are wrong.
     """
 
     def write(
