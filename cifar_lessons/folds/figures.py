@@ -39,7 +39,26 @@ def partition(held_out: Sequence[Ints], labels: Ints) -> Figure:
     axes.set_xticks(everything, [str(k) for k in labels])
     axes.set_xlabel("the class of each image")
     axes.grid(visible=False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2)
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def strip(values: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw accuracies as dots, a row a label, with mean and standard deviation.
+
+    Args:
+        values: Accuracies by label, fractions; at least two each.
+    """
+    figure, axes = new_axes(7, 1 + 0.6 * len(values))
+    for row, (label, found) in enumerate(values.items()):
+        colour = f"C{row}"
+        axes.plot(found, np.full(len(found), row), MARKERS[row], color=colour, alpha=0.6)
+        sd, mean = float(np.std(found, ddof=1)), float(np.mean(found))
+        axes.errorbar(mean, row + 0.25, xerr=sd, fmt="|", color=colour, capsize=4, label=label)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.set_ylim(len(values) - 0.4, -0.6)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_xlabel("accuracy (bar: mean and one standard deviation)")
     return figure
 
 
@@ -57,8 +76,10 @@ def spreads(tables: Mapping[str, npt.ArrayLike | None]) -> Figure:
     panels = figure.subplots(1, len(found), squeeze=False)[0]
     for axes, (label, table) in zip(panels, found.items(), strict=True):
         repeats, folds = table.shape
-        groups = ((f"{repeats * folds} single splits", table.ravel(), "C0", "o"),
-                  (f"{repeats} means of {folds} folds", table.mean(axis=1), "C1", "D"))  # fmt: skip
+        groups = (
+            (f"{repeats * folds} single\nsplits", table.ravel(), "C0", "o"),
+            (f"{repeats} means\nof {folds} folds", table.mean(axis=1), "C1", "D"),
+        )
         for x, (_, values, colour, marker) in enumerate(groups):
             beside = np.linspace(-0.18, 0.18, len(values))
             axes.plot(x + beside, values, marker, color=colour, alpha=0.7, markersize=5)
@@ -67,7 +88,7 @@ def spreads(tables: Mapping[str, npt.ArrayLike | None]) -> Figure:
         axes.set_xticks([0, 1], [name for name, *_ in groups])
         axes.set_xlim(-0.5, 1.5)
         axes.set_title(label, fontsize="medium")
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
+        axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g}%")  # 75.25 in a narrow range
     panels[0].set_ylabel("accuracy (bar: mean and\none standard deviation)")
     return figure
 

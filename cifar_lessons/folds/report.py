@@ -1,5 +1,6 @@
 """Cross-validation in words and tables; what is not recorded yet is said, with the command."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -144,8 +145,7 @@ def catch_table(found: Mapping[str, Catch]) -> Table:
             label,
             f"{c.suspects:,}",
             f"{c.hits:,} of {c.wrong:,}",
-            f"{100 * c.precision:.1f} %",
-            f"{100 * c.recall:.1f} %",
+            *("–" if math.isnan(s) else f"{100 * s:.1f} %" for s in (c.precision, c.recall)),
         )
         for label, c in found.items()
     ]

@@ -23,12 +23,20 @@ def test_a_partition_has_a_row_a_fold_and_a_mark_an_image():
     labels = np.arange(20) % 4
     parts = cut(labels, folds=5, seed=0)
     [axes] = figures.partition(parts, labels).axes
-    assert texts(axes) == ["trains on", "is scored on"]
+    [legend] = axes.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["trains on", "is scored on"]
     trains, scores = axes.lines[::2], axes.lines[1::2]
     for fold, (train, score) in enumerate(zip(trains, scores, strict=True)):
         assert list(score.get_xdata()) == parts[fold].tolist()
         assert sorted([*train.get_xdata(), *score.get_xdata()]) == list(range(20))
         assert set(score.get_ydata()) == {fold}
+
+
+def test_a_strip_has_a_row_a_label_and_a_dot_a_value():
+    [axes] = figures.strip({"one": [0.1, 0.3], "two": [0.2, 0.2, 0.5]}).axes
+    dots = [line for line in axes.lines if line.get_marker() in figures.MARKERS]
+    assert [list(line.get_xdata()) for line in dots] == [[0.1, 0.3], [0.2, 0.2, 0.5]]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["one", "two"]
 
 
 def test_spreads_draw_singles_and_means_beside_each_other():
@@ -39,7 +47,7 @@ def test_spreads_draw_singles_and_means_beside_each_other():
     assert list(singles.get_ydata()) == TABLE.ravel().tolist()
     assert list(means.get_ydata()) == TABLE.mean(axis=1).tolist()
     ticks = [t.get_text() for t in figure.axes[1].get_xticklabels()]
-    assert ticks == ["24 single splits", "8 means of 3 folds"]
+    assert ticks == ["24 single\nsplits", "8 means\nof 3 folds"]
     assert says_nothing_is_there(figures.spreads({"recorded": None}))
 
 

@@ -78,4 +78,6 @@ def test_summaries_for_a_terminal():
 def test_the_catch_table_shows_precision_and_recall():
     table = report.catch_table({"confident": Catch(suspects=400, hits=100, wrong=125)})
     assert table.rows == [("confident", "400", "100 of 125", "25.0 %", "80.0 %")]
+    [row] = report.catch_table({"by heart": Catch(suspects=0, hits=0, wrong=125)}).rows
+    assert row[3:] == ("–", "0.0 %")
     assert report.catch_table({}).caption == report.NOTHING
