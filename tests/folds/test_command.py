@@ -1,6 +1,7 @@
 """Mirrors cifar_lessons/folds/command.py, typed as a person types it."""
 
 import dataclasses
+import os
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from cifar_lessons import cli, recipes, runs
 from cifar_lessons.errors import UserError
 from cifar_lessons.folds import study
 from cifar_lessons.folds.command import count_of
+from cifar_lessons.folds.work import LOCK
 
 TINY = (
     *("--set=model.options.widths=[4,4,4,4]", "--set=epochs=1", "--set=batch_size=20"),
@@ -259,3 +261,32 @@ def test_two_processes_share_the_repeats(made_up_cli, tmp_path):
     ]
     summaries = {out.splitlines()[-1] for out, _ in told}
     assert len(summaries) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is a thing of POSIX")
+def test_a_killed_process_leaves_its_fold_to_the_next(made_up_cli, tmp_path):
+    arguments = (
+        *("train", "deep_cnn_pool4", *TINY, "--set=epochs=10000", "--folds=2"),
+        *("--out", str(tmp_path)),
+    )
+    process = subprocess.Popen(
+        made_up_cli(*arguments),
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch 2/"):
+            process.kill()
+            break
+    process.stdout.close()
+    process.wait(60)
+    folder = tmp_path / "deep_cnn_pool4" / "seed0-fold0"
+    assert (folder / LOCK).exists()  # the file is there, and nobody holds it
+    again = subprocess.run(
+        made_up_cli(*arguments, "--seconds=0.01"), capture_output=True, text=True, timeout=600
+    )
+    assert again.returncode == 0, again.stderr
+    assert "resuming at epoch " in again.stdout
+    assert "stopped by the deadline and saved" in again.stdout
