@@ -17,6 +17,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 from cifar_lessons.bench_commands import BENCHES
 from cifar_lessons.deploy.command import export
 from cifar_lessons.errors import AlreadyTold, RankLost, UserError
+from cifar_lessons.folds.command import folds as repeat_folds
 from cifar_lessons.tuning.command import tune
 from cifar_lessons.typed import Commands, parse, typed
 
@@ -85,6 +86,8 @@ def train(
     /,
     *,
     seed: int = 0,
+    folds: int | None = None,
+    fold: int | None = None,
     set: UseAppendAction[tuple[str, ...]] = (),
     seconds: float | None = None,
     out: Path = Path("outputs"),
@@ -105,9 +108,15 @@ def train(
 
     Example: cifar-lessons train resnet18 --set optim.peak_lr=0.2 --out trial --seconds 600
 
+    Example: cifar-lessons train simple_cnn --folds 5
+
     Args:
         recipe: A name from `cifar-lessons list`.
-        seed: Of first weights, order, augmentation and dropout.
+        seed: Of first weights, order, augmentation and dropout, and of the partition into folds.
+        folds: Cross-validate: cut the training images into so many parts and hold out each of
+            them once, by a run of its own in OUT/RECIPE/seedK-foldJ; the recipe's own number if
+            not given.
+        fold: This fold alone, from 0.
         set: FIELD=VALUE changes one field, as in optim.peak_lr=0.2; may be given several
             times. Such a run cannot be recorded.
         seconds: Save and stop after this many; the same command continues.
@@ -120,7 +129,8 @@ def train(
         wait: Seconds that a process waits for the others before it counts them as lost.
     """
     from cifar_lessons import recipes
-    from cifar_lessons.config import override
+    from cifar_lessons.config import in_fold, override
+    from cifar_lessons.folds.command import count_of, train_folds
     from cifar_lessons.joining import joined
 
     with joined(wait) as group:
@@ -133,6 +143,9 @@ def train(
             _check_threads(threads)
             if seed < 0:
                 raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
+            count = count_of(chosen, folds, fold)
+            if count:
+                in_fold(chosen, fold or 0, folds=count, seed=seed)  # a mistake is told at once
             deadline = None if seconds is None else time.monotonic() + seconds
             import torch
 
@@ -142,15 +155,23 @@ def train(
                 torch.set_num_threads(threads)
             found = experiment.runtime_for(chosen, device=device, precision=precision, group=group)
             folder = out / chosen.name / f"seed{seed}"
-            loaded = experiment.load_data(chosen, data)
-            teacher = teaching.teacher_of(chosen, loaded, seed=seed, out=out, runtime=found)
+            loaded = None if count else experiment.load_data(chosen, data)
+            teacher = loaded and teaching.teacher_of(
+                chosen, loaded, seed=seed, out=out, runtime=found
+            )
         if group.leader:
             ranks = f", {group.size} processes" if group.size > 1 else ""
+            where = f"{folder}-fold…" if count else folder
             print(
-                f"{chosen.name} seed {seed} on {found.device}, {found.precision}{ranks} -> "
-                f"{folder}",
+                f"{chosen.name} seed {seed} on {found.device}, {found.precision}{ranks} -> {where}",
                 flush=True,
             )
+        if loaded is None:
+            train_folds(
+                chosen, found, folds=count, fold=fold, seed=seed, out=out, data=data,
+                deadline=deadline,
+            )  # fmt: skip
+            return
         done = experiment.run(
             chosen,
             seed=seed,
@@ -281,6 +302,7 @@ def record(
     /,
     *,
     seed: int = 0,
+    folds: int | None = None,
     out: Path = Path("outputs"),
     surprise: str | None = None,
 ) -> None:
@@ -294,13 +316,21 @@ def record(
     Args:
         recipe: Its name.
         seed: Of the run.
+        folds: Copy the folds of a cross-validation, all of them; the recipe's own number if not
+            given.
         out: Where `train` wrote it.
         surprise: Why the run is kept although it lies outside its expected band.
     """
     from cifar_lessons import recipes, runs
+    from cifar_lessons.folds.command import count_of
 
-    run = runs.record(recipes.get(recipe), seed=seed, outputs=out, surprise=surprise)
-    print(f"recorded {run.folder}: test accuracy {100 * run.final['test_accuracy']:.2f} %")
+    chosen = recipes.get(recipe)
+    if count := count_of(chosen, folds, None):
+        found = runs.record_folds(chosen, folds=count, seed=seed, outputs=out, surprise=surprise)
+    else:
+        found = [runs.record(chosen, seed=seed, outputs=out, surprise=surprise)]
+    for run in found:
+        print(f"recorded {run.folder}: test accuracy {100 * run.final['test_accuracy']:.2f} %")
 
 
 def evaluate(
@@ -521,6 +551,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "export": export,
     "tune": tune,
+    "folds": repeat_folds,
     "study": study,
     "claims": claims,
     "bench": bench,

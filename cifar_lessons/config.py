@@ -10,7 +10,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from cifar_lessons.errors import UserError, suggest
@@ -62,6 +62,8 @@ class AugmentConfig:
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
 
+MOST_FOLDS = 50  # each is a training run
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -70,6 +72,11 @@ class DataConfig:
     dataset: Literal["cifar10", "cifar100"] = "cifar10"
     val_size: int = 5_000  # images held out of the 50,000, stratified; 0 trains on all
     split_seed: int = 0
+    # Cross-validation: in place of val_size images one of so many parts is held out; 0 is off.
+    folds: int = 0
+    fold: int = 0  # which one, from 0
+    # Share of the training images that get a wrong label on purpose, drawn by split_seed.
+    wrong_labels: float = 0.0
     augment: AugmentConfig = AugmentConfig()
     mean: tuple[float, float, float] = CIFAR10_MEAN  # of pixels in [0, 1]
     std: tuple[float, float, float] = CIFAR10_STD
@@ -85,6 +92,14 @@ class DataConfig:
         _check(in_range, "data.sizes", self.sizes, must, "[[0.35, 20], [0.3, 26]]")
         _check(
             0 <= self.val_size <= 40_000, "data.val_size", self.val_size, "in [0, 40000]", "5000"
+        )
+        in_range = self.folds == 0 or 2 <= self.folds <= MOST_FOLDS
+        must = f"in [2, {MOST_FOLDS}], or 0 for none"
+        _check(in_range, "data.folds", self.folds, must, "5")
+        last = self.folds - 1 if self.folds else MOST_FOLDS  # without folds it means nothing
+        _check(0 <= self.fold <= last, "data.fold", self.fold, f"in [0, {last}]", "0")
+        _check(
+            0 <= self.wrong_labels < 1, "data.wrong_labels", self.wrong_labels, "in [0, 1)", "0.05"
         )
         in_range = all(0 <= m <= 1 for m in self.mean)
         _check(in_range, "data.mean", self.mean, "in [0, 1]", str(list(CIFAR10_MEAN)))
@@ -307,6 +322,13 @@ class Recipe:
             "1.0",
         )
         _check(
+            self.optim.schedule.name != "plateau" or self.data.folds == 0,
+            "optim.schedule.name",
+            self.optim.schedule.name,
+            "one that does not watch the held-out images, which in cross-validation only score",
+            "one_cycle",
+        )
+        _check(
             self.optim.schedule.name != "plateau" or self.data.val_size > 0,
             "data.val_size",
             self.data.val_size,
@@ -459,6 +481,37 @@ def override(recipe: Recipe, assignment: str) -> Recipe:
         raise UserError(f"unknown field {seen + last!r}: {suggest(last, here)}")
     here[last] = value
     return from_dict(Recipe, data)
+
+
+def in_fold(recipe: Recipe, fold: int, *, folds: int, seed: int) -> Recipe:
+    """Return the recipe of one fold of a cross-validation.
+
+    The seed of the run draws the cut as well: another seed is another partition.
+
+    Args:
+        recipe: What is cross-validated; its own validation split is not used.
+        fold: Which part is held out, in [0, folds).
+        folds: Parts in all.
+        seed: Of the run.
+
+    Raises:
+        UserError: A fold or a number of folds outside its range, or a schedule that watches the
+            held-out images.
+    """
+    data = replace(recipe.data, folds=folds, fold=fold, split_seed=seed)
+    return replace(recipe, data=data)
+
+
+def planned_runs(recipe: Recipe) -> list[tuple[int, Recipe]]:
+    """Return seed and recipe of every run that is planned: one a seed, or one a seed and fold."""
+    folds = recipe.data.folds
+    if not folds:
+        return [(seed, recipe) for seed in range(recipe.seeds)]
+    return [
+        (seed, in_fold(recipe, fold, folds=folds, seed=seed))
+        for seed in range(recipe.seeds)
+        for fold in range(folds)
+    ]
 
 
 def differences(recorded: Mapping[str, Json], now: Recipe) -> list[str]:

@@ -79,6 +79,9 @@ def load_data(recipe: Recipe, root: Path | None) -> Cifar:
         root=root,
         val_size=recipe.data.val_size,
         split_seed=recipe.data.split_seed,
+        folds=recipe.data.folds,
+        fold=recipe.data.fold,
+        wrong_labels=recipe.data.wrong_labels,
     )
 
 
@@ -296,7 +299,7 @@ def run(
         require_writable(out)
         if not (out / "run.json").exists():
             return False
-        _require_this_run(out, recipe, seed)
+        require_this_run(out, recipe, seed)
         checkpoint.unlink(missing_ok=True)  # of a process that was killed right at the end
         return True
 
@@ -372,6 +375,8 @@ def run(
             provenance=provenance,
             history=result.history,
             logits=kept,
+            # Which images were held out, so that the folds can be put together without the data.
+            index={"val": data.val.index.numpy()} if recipe.data.folds else {},
             extra={
                 "parameters": num_parameters(result.model),
                 "classes": list(data.classes),
@@ -427,8 +432,8 @@ def load_model(run: runs.Run, runtime: Runtime) -> Classifier:
         content = path.read_bytes()
     except OSError:
         raise UserError(
-            f"{run.folder} keeps no weights; `cifar-lessons train {recipe.name} --seed {run.seed}` "
-            f"makes them in outputs/{recipe.name}/{run.key}"
+            f"{run.folder} keeps no weights; `{runs.train_command(recipe, run.seed)}` makes them "
+            f"in outputs/{recipe.name}/{run.key}"
         ) from None
     if run.weights and hashlib.sha256(content).hexdigest() != run.weights["sha256"]:
         raise UserError(f"{path} is not the file that was recorded (its sha256 differs)")
@@ -455,7 +460,7 @@ def _half(logits: np.ndarray) -> np.ndarray:
     return half
 
 
-def _require_this_run(out: Path, recipe: Recipe, seed: int) -> None:
+def require_this_run(out: Path, recipe: Recipe, seed: int) -> None:
     """Raise unless the finished run in `out` is of this recipe and seed."""
     found = runs.read_run(out)
     changed = differences(found.recipe, recipe)

@@ -34,9 +34,12 @@ RULES: dict[str, list[str]] = {
     "data": ["config", "distributed", "errors", "runtime"],
     "objectives": ["config", "data"],
     "training": ["atomic", "config", "data", "distributed", "errors", "objectives", "runtime"],
-    "evaluation.metrics": [],  # numpy alone
+    # numpy alone
+    "evaluation.metrics": [],
+    "evaluation.cross_validation": [],
+    "evaluation.label_errors": [],
     "evaluation.view_sets": ["errors"],
-    "evaluation.merging": ["errors"],  # numpy and scipy
+    "evaluation.merging": ["errors"],  # and scipy
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
     "recipes": ["config", "errors"],
     "runs": ["atomic", "config", "errors", "evaluation.metrics"],
@@ -45,7 +48,10 @@ RULES: dict[str, list[str]] = {
     "tables": [],
     "verdicts": ["evaluation.metrics"],
     "targets": [],
-    "judges": ["evaluation.metrics", "targets", "tta.results", "verdicts"],
+    "judges": [
+        *("evaluation.cross_validation", "evaluation.metrics", "targets", "tta.results"),
+        "verdicts",
+    ],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
         "verdicts",
@@ -89,6 +95,22 @@ RULES: dict[str, list[str]] = {
     ],
     "tta.figures": ["canvas", "evaluation.merging", "tta.results"],
     "tta": [*LIBRARY, "errors", "experiment", "runs"],
+    # Cross-validation. What reads and draws it needs no torch.
+    "folds.study": ["config", "errors", "recipes", "runs"],
+    "folds.out_of_fold": [
+        *("errors", "evaluation.label_errors", "evaluation.metrics", "recipes", "runs"),
+    ],
+    "folds.report": [
+        *("evaluation.cross_validation", "evaluation.label_errors", "evaluation.metrics"),
+        *("folds.out_of_fold", "folds.study", "recipes", "runs", "tables"),
+    ],
+    "folds.figures": ["canvas"],
+    "folds.live": [*LIBRARY, "experiment", "folds", "notebook", "plots", "tables"],
+    "folds.command": [
+        *("config", "errors", "experiment", "recipes", "runs", "runtime", "typed"),
+        *("folds.report", "folds.study", "folds.work"),
+    ],
+    "folds": ["atomic", "config", "data", "distributed", "errors", "experiment", "runs", "runtime"],
     # Measuring speed: it builds the steps that it times.
     "interleave": ["runtime"],
     "plain_loop": ["config", "data"],
@@ -228,6 +250,8 @@ WITHOUT_TORCH = [
         "runs",
         "schedule_plots",
     ),
+    *("evaluation.cross_validation", "evaluation.label_errors", "folds.command"),
+    *("folds.figures", "folds.out_of_fold", "folds.report", "folds.study"),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
     *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
@@ -334,6 +358,7 @@ ELSEWHERE = {
     "canvas": "test_plots.py",  # what its figures are drawn on
     "data.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
+    "folds.__init__": "test_architecture.py",
     "judges.__init__": "test_claims.py",  # the ledger asks them all
     "speed.__init__": "test_architecture.py",
     "training.__init__": "test_architecture.py",

@@ -126,7 +126,7 @@ def test_the_examples_of_the_help_are_commands(typed, monkeypatch):
     ("line", "said"),
     [
         ("trian simple_cnn", "no command 'trian': did you mean 'train'?"),
-        ("fly", "no command 'fly': known: "),
+        ("zzz", "no command 'zzz': known: "),
         ("train", "Missing from cifar-lessons train: RECIPE A name from `cifar-lessons list`"),
         ("train simple_cnn --sed 3", "Unrecognized options: --sed, 3: did you mean --seed or"),
         ("train simple_cnn again", "Unrecognized options: again; `cifar-lessons train --help`"),

@@ -91,6 +91,9 @@ ARMS = {
         "model.options.widths: recorded [32, 64, 128, 256], now [16, 32, 64, 128]",
         "optim.peak_lr: recorded 0.02, now 0.1",
     },
+    # C04: folds alone, and then wrong labels alone
+    ("tuning_base", "folds_base"): {"data.folds: recorded 0, now 5"},
+    ("folds_base", "folds_wrong_labels"): {"data.wrong_labels: recorded 0.0, now 0.05"},
     # C08: one thing taken away; without batch norm the rate must fall too
     ("resnet18_w16", "resnet18_w16_no_skip"): {"model.options.skip: recorded not set, now False"},
     ("resnet18_w16", "resnet18_w16_no_bn"): {
@@ -172,5 +175,6 @@ def test_every_recipe_is_a_base_or_an_arm():
 
 
 def test_a_comparison_has_a_validation_split_and_a_headline_has_none():
-    without = {name for name, make in RECIPES.items() if make().data.val_size == 0}
+    data = {name: make().data for name, make in RECIPES.items()}
+    without = {name for name, d in data.items() if not (d.val_size or d.folds)}
     assert without == {"resnet18", "speednet", "speednet_reference"}

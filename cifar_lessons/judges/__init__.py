@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from cifar_lessons.judges import data, networks, precision, schedules, tta, tuning
+from cifar_lessons.judges import data, folds, networks, precision, schedules, tta, tuning
 from cifar_lessons.verdicts import Claim, Evidence, Finding
 
 JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
     "C01": data.c01,
     "C02": data.c02,
     "C03": data.c03,
+    "C04": folds.c04,
     "C05": networks.accuracy,
     "C06": networks.c06,
     "C07": networks.accuracy,
