@@ -156,9 +156,9 @@ def train(
             found = experiment.runtime_for(chosen, device=device, precision=precision, group=group)
             folder = out / chosen.name / f"seed{seed}"
             loaded = None if count else experiment.load_data(chosen, data)
-            teacher = loaded and teaching.teacher_of(
-                chosen, loaded, seed=seed, out=out, runtime=found
-            )
+            teacher = None
+            if loaded is not None:
+                teacher = teaching.teacher_of(chosen, loaded, seed=seed, out=out, runtime=found)
         if group.leader:
             ranks = f", {group.size} processes" if group.size > 1 else ""
             where = f"{folder}-fold…" if count else folder

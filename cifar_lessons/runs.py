@@ -220,7 +220,7 @@ def final_metrics(logits: Mapping[str, Predictions]) -> dict[str, float]:
     return final
 
 
-def _npz(predictions: Predictions, index: npt.NDArray[np.int64] | None) -> bytes:
+def _npz(predictions: Predictions, index: npt.NDArray[np.int64] | None = None) -> bytes:
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {
         "logits": predictions.logits.astype(np.float16),
