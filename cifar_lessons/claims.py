@@ -117,7 +117,8 @@ class _Store:
         """Return the test predictions of the fresh seeds, and the stale seeds."""
         if name not in self._predictions:
             status = runs.status(recipes.get(name), root=self.root)
-            fresh = {seed: run for seed, _, run in status if run is not None}
+            # A claim rests on seeds; folds of one are no seeds, and are judged by their study.
+            fresh = {seed: run for seed, _, run in status if run is not None and run.fold is None}
             self._predictions[name] = {seed: run.logits("test") for seed, run in fresh.items()}
             self._history[name] = {seed: run.history for seed, run in fresh.items()}
             for run in fresh.values():

@@ -8,13 +8,16 @@ import inspect
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
 from cifar_lessons.bench_commands import BENCHES
+from cifar_lessons.deploy.command import export
 from cifar_lessons.errors import AlreadyTold, RankLost, UserError
+from cifar_lessons.folds.command import folds as repeat_folds
 from cifar_lessons.tuning.command import tune
 from cifar_lessons.typed import Commands, parse, typed
 
@@ -83,6 +86,8 @@ def train(
     /,
     *,
     seed: int = 0,
+    folds: int | None = None,
+    fold: int | None = None,
     set: UseAppendAction[tuple[str, ...]] = (),
     seconds: float | None = None,
     out: Path = Path("outputs"),
@@ -103,9 +108,15 @@ def train(
 
     Example: cifar-lessons train resnet18 --set optim.peak_lr=0.2 --out trial --seconds 600
 
+    Example: cifar-lessons train simple_cnn --folds 5
+
     Args:
         recipe: A name from `cifar-lessons list`.
-        seed: Of first weights, order, augmentation and dropout.
+        seed: Of first weights, order, augmentation and dropout, and of the partition into folds.
+        folds: Cross-validate: cut the training images into so many parts and hold out each of
+            them once, by a run of its own in OUT/RECIPE/seedK-foldJ; the recipe's own number if
+            not given.
+        fold: This fold alone, from 0.
         set: FIELD=VALUE changes one field, as in optim.peak_lr=0.2; may be given several
             times. Such a run cannot be recorded.
         seconds: Save and stop after this many; the same command continues.
@@ -118,7 +129,8 @@ def train(
         wait: Seconds that a process waits for the others before it counts them as lost.
     """
     from cifar_lessons import recipes
-    from cifar_lessons.config import override
+    from cifar_lessons.config import in_fold, override
+    from cifar_lessons.folds.command import count_of, train_folds
     from cifar_lessons.joining import joined
 
     with joined(wait) as group:
@@ -128,27 +140,38 @@ def train(
                 chosen = override(chosen, assignment)
             if seconds is not None and not seconds > 0:  # so that NaN is refused too
                 raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 600")
-            if threads is not None and not 1 <= threads <= 256:
-                raise UserError(f"--threads must be in [1, 256], got {threads}; try --threads 2")
+            _check_threads(threads)
             if seed < 0:
                 raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
+            count = count_of(chosen, folds, fold)
+            if count:
+                in_fold(chosen, fold or 0, folds=count, seed=seed)  # a mistake is told at once
             deadline = None if seconds is None else time.monotonic() + seconds
             import torch
 
-            from cifar_lessons import experiment, runs
+            from cifar_lessons import experiment, runs, teaching
 
             if threads is not None:
                 torch.set_num_threads(threads)
             found = experiment.runtime_for(chosen, device=device, precision=precision, group=group)
             folder = out / chosen.name / f"seed{seed}"
-            loaded = experiment.load_data(chosen, data)
+            loaded = None if count else experiment.load_data(chosen, data)
+            teacher = None
+            if loaded is not None:
+                teacher = teaching.teacher_of(chosen, loaded, seed=seed, out=out, runtime=found)
         if group.leader:
             ranks = f", {group.size} processes" if group.size > 1 else ""
+            where = f"{folder}-fold…" if count else folder
             print(
-                f"{chosen.name} seed {seed} on {found.device}, {found.precision}{ranks} -> "
-                f"{folder}",
+                f"{chosen.name} seed {seed} on {found.device}, {found.precision}{ranks} -> {where}",
                 flush=True,
             )
+        if loaded is None:
+            train_folds(
+                chosen, found, folds=count, fold=fold, seed=seed, out=out, data=data,
+                deadline=deadline,
+            )  # fmt: skip
+            return
         done = experiment.run(
             chosen,
             seed=seed,
@@ -157,11 +180,74 @@ def train(
             runtime=found,
             command=typed(),
             deadline=deadline,
+            teacher=teacher,
         )
         if done and group.leader:
             finished = runs.read_run(done)
             accuracy = 100 * finished.final["test_accuracy"]
             print(f"test accuracy {accuracy:.2f} % after {finished.minutes:.1f} minutes: {done}")
+
+
+def teach(
+    recipe: Name,
+    /,
+    *,
+    seed: int = 0,
+    set: UseAppendAction[tuple[str, ...]] = (),
+    out: Path = Path("outputs"),
+    data: Folder = None,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+) -> None:
+    """Have the teacher of a distillation answer for every view that its students will see.
+
+    `train` does so by itself; several processes under torchrun want it done before. Stop it at any
+    time: the same command continues, and several may work at once.
+
+    Example: cifar-lessons teach mobilenet_w05_kd
+
+    Args:
+        recipe: Of a student, from `cifar-lessons list`.
+        seed: Of the student's run; recipes that fix data.augment.seed give all seeds one set.
+        set: FIELD=VALUE changes one field, as in objective.teacher=resnet18_w16.
+        out: The answers are written to OUT/teachers.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        precision: auto, fp32, bf16 or fp16.
+        threads: CPU threads; if not given, as many as there are cores.
+    """
+    from cifar_lessons import recipes
+    from cifar_lessons.config import Distillation, override
+
+    chosen = recipes.get(recipe)
+    for assignment in set:
+        chosen = override(chosen, assignment)
+    if not isinstance(chosen.objective, Distillation):
+        raise UserError(f"{recipe} learns from labels alone; name a recipe that has a teacher")
+    _check_threads(threads)
+    if seed < 0:
+        raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
+    import torch
+
+    from cifar_lessons import experiment, teaching
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    here = experiment.runtime_for(chosen, device=device, precision=precision)
+    loaded = experiment.load_data(chosen, data)
+    teacher = teaching.teacher_of(chosen, loaded, seed=seed, out=out, runtime=here)
+    assert teacher is not None
+    if teacher.prepare(chosen.epochs):
+        print(f"{teacher.name} has answered for all {chosen.epochs} epochs: {teacher.folder}")
+    else:
+        print("stopped while the teacher answers: the same command continues")
+
+
+def _check_threads(threads: int | None) -> None:
+    """Raise a `UserError` unless torch can compute with that many."""
+    if threads is not None and not 1 <= threads <= 256:
+        raise UserError(f"--threads must be in [1, 256], got {threads}; try --threads 2")
 
 
 def range_test(
@@ -216,6 +302,7 @@ def record(
     /,
     *,
     seed: int = 0,
+    folds: int | None = None,
     out: Path = Path("outputs"),
     surprise: str | None = None,
 ) -> None:
@@ -229,19 +316,29 @@ def record(
     Args:
         recipe: Its name.
         seed: Of the run.
+        folds: Copy the folds of a cross-validation, all of them; the recipe's own number if not
+            given.
         out: Where `train` wrote it.
         surprise: Why the run is kept although it lies outside its expected band.
     """
     from cifar_lessons import recipes, runs
+    from cifar_lessons.folds.command import count_of
 
-    run = runs.record(recipes.get(recipe), seed=seed, outputs=out, surprise=surprise)
-    print(f"recorded {run.folder}: test accuracy {100 * run.final['test_accuracy']:.2f} %")
+    chosen = recipes.get(recipe)
+    if count := count_of(chosen, folds, None):
+        found = runs.record_folds(chosen, folds=count, seed=seed, outputs=out, surprise=surprise)
+    else:
+        found = [runs.record(chosen, seed=seed, outputs=out, surprise=surprise)]
+    for run in found:
+        print(f"recorded {run.folder}: test accuracy {100 * run.final['test_accuracy']:.2f} %")
 
 
 def evaluate(
     run: Annotated[Positional[str], arg(metavar="RUN")],
     /,
     *,
+    tta: str | None = None,
+    merge: str | None = None,
     data: Folder = None,
     device: str = "auto",
     precision: str = "fp32",
@@ -249,34 +346,48 @@ def evaluate(
     """Score a finished run on the test images: accuracy, loss, and accuracy by class.
 
     Where the run keeps its weights, its network predicts again; else the stored logits speak.
+    With --tta it looks at each image several times as well, and says what that gains.
 
     Example: cifar-lessons evaluate resnet18_w16
 
-    Example: cifar-lessons evaluate outputs/simple_cnn/seed1
+    Example: cifar-lessons evaluate outputs/simple_cnn/seed1 --tta flip_shift
 
     Args:
         run: RECIPE or RECIPE/seedK among the recorded runs, or the folder of a run.
+        tta: Views to average: flip, shifts, flip_shift, five_crop, rotations_small, rotations_90,
+            vertical_flip, article, article_turns, or none.
+        merge: What is averaged: logits (if not given), probabilities or log_probabilities.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16.
     """
     from cifar_lessons import runs
-    from cifar_lessons.evaluation import metrics
+    from cifar_lessons.evaluation import merging, metrics
+    from cifar_lessons.evaluation.view_sets import view_set
 
+    if merge and tta is None:
+        raise UserError(f"--merge {merge} says how views are averaged: give some, as in --tta flip")
+    how, views = merging.merge_named(merge or "logits"), view_set(tta) if tta is not None else None
     found = runs.find_run(run)
     predictions, source = found.logits("test"), "stored logits"
     classes = [f"class {k}" for k in range(predictions.logits.shape[1])]
-    if (found.folder / "weights.safetensors").exists():
+    merged = None
+    if views is not None or (found.folder / "weights.safetensors").exists():
         from cifar_lessons import experiment, runtime
         from cifar_lessons.config import Recipe, from_dict
         from cifar_lessons.evaluation.predict import predict
+        from cifar_lessons.evaluation.tta import predict_set
 
         recipe = from_dict(Recipe, found.recipe)
-        loaded = experiment.load_data(recipe, data)
         here = runtime.detect(device=device, precision=precision)
-        predictions = predict(
-            experiment.load_model(found, here), loaded.test, recipe.data, runtime=here
-        )
+        model = experiment.load_model(found, here)
+        loaded = experiment.load_data(recipe, data)
+        if views is None:
+            predictions = predict(model, loaded.test, recipe.data, runtime=here)
+        else:
+            look = partial(predict_set, model, loaded.test, recipe.data, runtime=here)
+            predictions = look(views="none")
+            merged = look(views=views, merged=how, progress=True)
         source, classes = f"its weights, {here.device}, {here.precision}", list(loaded.classes)
     correct = metrics.accuracy(predictions)
     low, high = metrics.wilson_interval(
@@ -289,6 +400,18 @@ def evaluate(
     )
     for name, share in zip(classes, _by_class(predictions, found.folder), strict=True):
         print(f"  {name:12} {100 * share:6.2f} %  {'█' * round(40 * share)}")
+    if views is not None and merged is not None:
+        changed, several = metrics.mcnemar(predictions, merged), metrics.accuracy(merged)
+        looks = "1 forward pass" if views.passes == 1 else f"{views.passes} forward passes"
+        print(
+            f"with {views.name} ({looks} an image, {how} averaged): {100 * several:.2f} %, "
+            f"{100 * (several - correct):+.2f} points, "
+            f"loss {metrics.negative_log_likelihood(merged):.4f}"
+        )
+        print(
+            f"  {changed.only_second} images corrected, {changed.only_first} broken; McNemar's "
+            f"test of this one network: p = {changed.p_value:.2g}"
+        )
 
 
 def _by_class(predictions: Any, folder: Path) -> Any:
@@ -358,10 +481,13 @@ def study(
 ) -> None:
     """Measure facts that need no training, such as the counts and statistics of the data.
 
+    tta looks at the test images several times through every recorded network that keeps its
+    weights; it goes on where it was stopped, and takes some minutes a network.
+
     Example: cifar-lessons study data_facts --record
 
     Args:
-        name: data_facts, data_facts_cifar100 or parameter_counts.
+        name: data_facts, data_facts_cifar100, parameter_counts or tta.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         record: Keep the facts with the recorded runs.
     """
@@ -370,6 +496,11 @@ def study(
     from cifar_lessons import runs, studies
     from cifar_lessons.data.cifar import data_root
 
+    if name == "tta":
+        from cifar_lessons.tta.study import study_tta
+
+        print(study_tta(data_root(data), record=record, command=typed()))
+        return
     values = studies.measure(name, data_root(data))
     print(json.dumps(values, indent=1))
     if record:
@@ -423,11 +554,14 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "data": data,
     "list": list_recipes,
     "train": train,
+    "teach": teach,
     "range-test": range_test,
     "record": record,
     "evaluate": evaluate,
     "predict": predict,
+    "export": export,
     "tune": tune,
+    "folds": repeat_folds,
     "study": study,
     "claims": claims,
     "bench": bench,

@@ -10,7 +10,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from cifar_lessons.errors import UserError, suggest
@@ -40,9 +40,14 @@ class AugmentConfig:
     crop_padding: int = 0  # pixels of reflected border; a 32x32 window is cut at random
     flip: Literal["none", "random", "alternating"] = "none"
     cutout: int = 0  # side in pixels of a square set to the mean colour; 0 is off
+    # Of the random draws. None takes the run's own; a fixed one shows the same views to all seeds.
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         """Check ranges."""
+        _check(
+            self.seed is None or self.seed >= 0, "data.augment.seed", self.seed, ">= 0 or null", "0"
+        )
         _check(
             0 <= self.crop_padding <= 16,
             "data.augment.crop_padding",
@@ -57,6 +62,8 @@ class AugmentConfig:
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
 
+MOST_FOLDS = 50  # each is a training run
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -65,6 +72,11 @@ class DataConfig:
     dataset: Literal["cifar10", "cifar100"] = "cifar10"
     val_size: int = 5_000  # images held out of the 50,000, stratified; 0 trains on all
     split_seed: int = 0
+    # Cross-validation: in place of val_size images one of so many parts is held out; 0 is off.
+    folds: int = 0
+    fold: int = 0  # which one, from 0
+    # Share of the training images that get a wrong label on purpose, drawn by split_seed.
+    wrong_labels: float = 0.0
     augment: AugmentConfig = AugmentConfig()
     mean: tuple[float, float, float] = CIFAR10_MEAN  # of pixels in [0, 1]
     std: tuple[float, float, float] = CIFAR10_STD
@@ -80,6 +92,14 @@ class DataConfig:
         _check(in_range, "data.sizes", self.sizes, must, "[[0.35, 20], [0.3, 26]]")
         _check(
             0 <= self.val_size <= 40_000, "data.val_size", self.val_size, "in [0, 40000]", "5000"
+        )
+        in_range = self.folds == 0 or 2 <= self.folds <= MOST_FOLDS
+        must = f"in [2, {MOST_FOLDS}], or 0 for none"
+        _check(in_range, "data.folds", self.folds, must, "5")
+        last = self.folds - 1 if self.folds else MOST_FOLDS  # without folds it means nothing
+        _check(0 <= self.fold <= last, "data.fold", self.fold, f"in [0, {last}]", "0")
+        _check(
+            0 <= self.wrong_labels < 1, "data.wrong_labels", self.wrong_labels, "in [0, 1)", "0.05"
         )
         in_range = all(0 <= m <= 1 for m in self.mean)
         _check(in_range, "data.mean", self.mean, "in [0, 1]", str(list(CIFAR10_MEAN)))
@@ -103,6 +123,43 @@ class Supervised:
             "in [0, 1)",
             "0.1",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """A blend of the labels and of what a trained network says; see `objectives.distillation`."""
+
+    kind: Literal["distillation"] = "distillation"
+    teacher: str = "resnet18"  # the recipe whose seed 0 teaches
+    loss: Literal["kd", "dkd"] = "kd"  # Hinton's, or decoupled
+    temperature: float = 4.0  # both sides' logits are divided by it
+    teacher_weight: float = 0.9  # kd: share of the teacher, in [0, 1]; the labels get the rest
+    # kd: what the teacher's term is averaged over. "elements", batch times classes, is what PyTorch
+    # does unless told otherwise: a slip, kept so that it can be measured.
+    mean_over: Literal["images", "elements"] = "images"
+    target_weight: float = 1.0  # dkd: of how sure the teacher is of the right class
+    others_weight: float = 8.0  # dkd: of what it says about the other classes
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        where = "objective."
+        _check(
+            0 < self.temperature <= 100,
+            where + "temperature",
+            self.temperature,
+            "in (0, 100]",
+            "4.0",
+        )
+        _check(
+            0 <= self.teacher_weight <= 1,
+            where + "teacher_weight",
+            self.teacher_weight,
+            "in [0, 1]",
+            "0.9",
+        )
+        for name in ("target_weight", "others_weight"):
+            value = getattr(self, name)
+            _check(0 <= value <= 100, where + name, value, "in [0, 100]", "1.0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +249,7 @@ class OptimConfig:
 class ViewsConfig:
     """Test-time augmentation: several views of a test image, whose logits are averaged."""
 
-    name: Literal["flip", "flip_shift"] = "flip_shift"  # a key of evaluation.tta.VIEWS
+    name: Literal["flip", "flip_shift"] = "flip_shift"  # of evaluation.view_sets
     hardest: float = 1.0  # share of the images that get them: those that one look leaves unsure
 
     def __post_init__(self) -> None:
@@ -217,7 +274,7 @@ class Recipe:
     name: str
     model: ModelConfig
     data: DataConfig = DataConfig()
-    objective: Supervised = Supervised()
+    objective: Supervised | Distillation = Supervised()
     optim: OptimConfig = OptimConfig()
     epochs: int = 12
     batch_size: int = 128
@@ -263,6 +320,13 @@ class Recipe:
             self.optim.schedule.warmup_epochs,
             f"at most the {self.epochs} epochs of the run",
             "1.0",
+        )
+        _check(
+            self.optim.schedule.name != "plateau" or self.data.folds == 0,
+            "optim.schedule.name",
+            self.optim.schedule.name,
+            "one that does not watch the held-out images, which in cross-validation only score",
+            "one_cycle",
         )
         _check(
             self.optim.schedule.name != "plateau" or self.data.val_size > 0,
@@ -332,7 +396,7 @@ def _convert(hint: Any, value: Json, where: str) -> Any:
         if value is None and type(None) in args:
             return None
         rest = [a for a in args if a is not type(None)]
-        return _convert(rest[0], value, where)
+        return _convert(_of_kind(rest, value, where), value, where)
     if origin is Literal:
         if value not in args:
             raise wrong
@@ -356,6 +420,17 @@ def _convert(hint: Any, value: Json, where: str) -> Any:
     if origin is not None and issubclass(origin, Mapping) and not isinstance(value, Mapping):
         raise wrong
     return dict(value) if isinstance(value, Mapping) else value
+
+
+def _of_kind(hints: list[Any], value: Json, where: str) -> Any:
+    """Return which of several types `value` has: of tables, the one whose `kind` it names."""
+    if len(hints) == 1 or not isinstance(value, Mapping):
+        return hints[0]
+    kinds = {hint.kind: hint for hint in hints}
+    kind = value.get("kind", hints[0].kind)
+    if kind not in kinds:
+        raise UserError(f"{where}.kind must be one of {', '.join(map(repr, kinds))}, got {kind!r}")
+    return kinds[kind]
 
 
 def _spell(hint: Any) -> str:
@@ -406,6 +481,37 @@ def override(recipe: Recipe, assignment: str) -> Recipe:
         raise UserError(f"unknown field {seen + last!r}: {suggest(last, here)}")
     here[last] = value
     return from_dict(Recipe, data)
+
+
+def in_fold(recipe: Recipe, fold: int, *, folds: int, seed: int) -> Recipe:
+    """Return the recipe of one fold of a cross-validation.
+
+    The seed of the run draws the cut as well: another seed is another partition.
+
+    Args:
+        recipe: What is cross-validated; its own validation split is not used.
+        fold: Which part is held out, in [0, folds).
+        folds: Parts in all.
+        seed: Of the run.
+
+    Raises:
+        UserError: A fold or a number of folds outside its range, or a schedule that watches the
+            held-out images.
+    """
+    data = replace(recipe.data, folds=folds, fold=fold, split_seed=seed)
+    return replace(recipe, data=data)
+
+
+def planned_runs(recipe: Recipe) -> list[tuple[int, Recipe]]:
+    """Return seed and recipe of every run that is planned: one a seed, or one a seed and fold."""
+    folds = recipe.data.folds
+    if not folds:
+        return [(seed, recipe) for seed in range(recipe.seeds)]
+    return [
+        (seed, in_fold(recipe, fold, folds=folds, seed=seed))
+        for seed in range(recipe.seeds)
+        for fold in range(folds)
+    ]
 
 
 def differences(recorded: Mapping[str, Json], now: Recipe) -> list[str]:

@@ -16,7 +16,14 @@ from torch import nn
 
 from cifar_lessons import runs
 from cifar_lessons.atomic import require_writable, write_atomically
-from cifar_lessons.config import NOT_COMPARED, Recipe, differences, from_dict, to_dict
+from cifar_lessons.config import (
+    NOT_COMPARED,
+    Recipe,
+    Supervised,
+    differences,
+    from_dict,
+    to_dict,
+)
 from cifar_lessons.data.cifar import Cifar, load
 from cifar_lessons.data.loader import TrainLoader, normalise
 from cifar_lessons.distributed import ALONE, Group
@@ -25,6 +32,8 @@ from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.evaluation.tta import predict_views
 from cifar_lessons.models import Classifier, build_model
+from cifar_lessons.objectives.base import Objective
+from cifar_lessons.objectives.distillation import DistillationObjective
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.runtime import (
     Runtime,
@@ -37,6 +46,7 @@ from cifar_lessons.runtime import (
 from cifar_lessons.training import range_test as ranges
 from cifar_lessons.training.fit import FitResult, fit
 from cifar_lessons.training.optim import build_optimizer
+from cifar_lessons.training.teacher import Teacher
 
 
 def runtime_for(
@@ -69,6 +79,9 @@ def load_data(recipe: Recipe, root: Path | None) -> Cifar:
         root=root,
         val_size=recipe.data.val_size,
         split_seed=recipe.data.split_seed,
+        folds=recipe.data.folds,
+        fold=recipe.data.fold,
+        wrong_labels=recipe.data.wrong_labels,
     )
 
 
@@ -116,6 +129,7 @@ def train(
     save_every: float = 60.0,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     progress: bool = True,
+    teacher: Teacher | None = None,
 ) -> FitResult:
     """Train the recipe on data already in memory; nothing is scored on test.
 
@@ -131,13 +145,18 @@ def train(
         save_every: See `fit`.
         on_epoch: See `fit`.
         progress: See `fit`.
+        teacher: Of a distillation; see `teaching.teacher_of`.
 
     Raises:
-        UserError: The processes of the group work on different things, or cannot share a batch.
+        UserError: The processes of the group work on different things, or cannot share a batch; a
+            distillation has no teacher.
     """
     runtime = in_precision(runtime, recipe.precision)
     group = runtime.group
+    objective = objective_of(recipe, teacher)
     identity = _identity(recipe, seed, data, runtime)
+    if teacher:
+        identity["teacher"] = teacher.digest
     group.agree({**identity, "training images": len(data.train), "commit": commit})
     with group.together():
         loader = TrainLoader(
@@ -147,6 +166,7 @@ def train(
             seed=seed,
             device=runtime.device,
             group=group,
+            teacher=teacher,
         )
         model = _ready_model(recipe, data, seed=seed, runtime=runtime)
 
@@ -156,7 +176,7 @@ def train(
 
     return fit(
         model,
-        SupervisedObjective(label_smoothing=recipe.objective.label_smoothing),
+        objective,
         train=loader,
         validate=validate if len(data.val) else None,
         optimizer=build_optimizer(model, recipe.optim),
@@ -177,6 +197,22 @@ def train(
     )
 
 
+def objective_of(recipe: Recipe, teacher: Teacher | None = None) -> Objective:
+    """Return what the recipe asks a network to do.
+
+    Raises:
+        UserError: It learns from a teacher, and there is none.
+    """
+    if isinstance(recipe.objective, Supervised):
+        return SupervisedObjective(label_smoothing=recipe.objective.label_smoothing)
+    if teacher is None:
+        raise UserError(
+            f"{recipe.name} learns from {recipe.objective.teacher}, and no teacher was given; "
+            f"`cifar-lessons train {recipe.name}` finds it"
+        )
+    return DistillationObjective(recipe.objective)
+
+
 def range_test(
     recipe: Recipe, data: Cifar, *, seed: int, runtime: Runtime, **changes: Any
 ) -> ranges.RangeTest:
@@ -192,7 +228,7 @@ def range_test(
     runtime = in_precision(runtime, recipe.precision)
     return ranges.range_test(
         _ready_model(recipe, data, seed=seed, runtime=runtime),
-        SupervisedObjective(label_smoothing=recipe.objective.label_smoothing),
+        objective_of(recipe),
         train=TrainLoader(
             data.train, recipe.data, batch_size=recipe.batch_size, seed=seed, device=runtime.device
         ),
@@ -230,6 +266,7 @@ def run(
     command: str = "",
     deadline: float | None = None,
     progress: bool = True,
+    teacher: Teacher | None = None,
 ) -> Path | None:
     """Train, score the test split once, and write a run folder.
 
@@ -246,6 +283,7 @@ def run(
         command: What the user typed, kept with the run.
         deadline: `time.monotonic()` after which the run saves and stops.
         progress: Show progress.
+        teacher: Of a distillation; it answers for all views before training begins.
 
     Returns:
         The folder, on every rank, or None when the run stopped before its end.
@@ -261,7 +299,7 @@ def run(
         require_writable(out)
         if not (out / "run.json").exists():
             return False
-        _require_this_run(out, recipe, seed)
+        require_this_run(out, recipe, seed)
         checkpoint.unlink(missing_ok=True)  # of a process that was killed right at the end
         return True
 
@@ -281,6 +319,8 @@ def run(
     provenance["world_size"] = group.size
     if group.size > 1:
         provenance["backend"] = "nccl" if runtime.device.type == "cuda" else "gloo"
+    if teacher and not _answered(teacher, recipe, provenance, runtime, deadline, progress):
+        return None
     result = train(
         recipe,
         data,
@@ -290,6 +330,7 @@ def run(
         commit=provenance["git_commit"] + ("+dirty" if provenance["git_dirty"] else ""),
         deadline=deadline,
         progress=progress,
+        teacher=teacher,
     )
     if not result.finished:
         if progress:
@@ -334,6 +375,8 @@ def run(
             provenance=provenance,
             history=result.history,
             logits=kept,
+            # Which images were held out, so that the folds can be put together without the data.
+            index={"val": data.val.index.numpy()} if recipe.data.folds else {},
             extra={
                 "parameters": num_parameters(result.model),
                 "classes": list(data.classes),
@@ -346,7 +389,38 @@ def run(
     return out
 
 
-def load_model(run: runs.Run, runtime: Runtime) -> nn.Module:
+def _answered(
+    teacher: Teacher,
+    recipe: Recipe,
+    provenance: dict[str, Any],
+    runtime: Runtime,
+    deadline: float | None,
+    progress: bool,
+) -> bool:
+    """Have a teacher answer for all views; return False where it was stopped before the end.
+
+    Raises:
+        UserError: Several processes train together and something is left to ask: that is work for
+            one, during which the others would count it as lost.
+    """
+    provenance["teacher"] = {"name": teacher.name, "digest": teacher.digest}
+    if runtime.group.size > 1:
+        if teacher.missing(recipe.epochs):
+            raise UserError(
+                f"{teacher.name} has not answered for all views of {recipe.name} yet; "
+                f"`cifar-lessons teach {recipe.name}` comes first, in one process"
+            )
+        return True
+    start = time.monotonic()
+    done = teacher.prepare(recipe.epochs, deadline=deadline, progress=progress)
+    # Of this sitting alone: 0 where another student has asked before.
+    provenance["teacher_seconds"] = round(time.monotonic() - start, 1)
+    if not done and progress:
+        print("stopped while the teacher answers: the same command continues")
+    return done
+
+
+def load_model(run: runs.Run, runtime: Runtime) -> Classifier:
     """Return the trained network of a run, ready to predict.
 
     Raises:
@@ -358,8 +432,8 @@ def load_model(run: runs.Run, runtime: Runtime) -> nn.Module:
         content = path.read_bytes()
     except OSError:
         raise UserError(
-            f"{run.folder} keeps no weights; `cifar-lessons train {recipe.name} --seed {run.seed}` "
-            f"makes them in outputs/{recipe.name}/{run.key}"
+            f"{run.folder} keeps no weights; `{runs.train_command(recipe, run.seed)}` makes them "
+            f"in outputs/{recipe.name}/{run.key}"
         ) from None
     if run.weights and hashlib.sha256(content).hexdigest() != run.weights["sha256"]:
         raise UserError(f"{path} is not the file that was recorded (its sha256 differs)")
@@ -386,7 +460,7 @@ def _half(logits: np.ndarray) -> np.ndarray:
     return half
 
 
-def _require_this_run(out: Path, recipe: Recipe, seed: int) -> None:
+def require_this_run(out: Path, recipe: Recipe, seed: int) -> None:
     """Raise unless the finished run in `out` is of this recipe and seed."""
     found = runs.read_run(out)
     changed = differences(found.recipe, recipe)

@@ -54,10 +54,11 @@ def missing_note(chosen: Choice) -> Markdown:
         stale = any(state == "stale" for state in gone.values())
         words = "recorded with other settings" if stale else "not recorded yet"
         seed = min(gone)
+        each = "folds" if recipe.data.folds else "seeds"
         lines.append(
-            f"- `{recipe.name}`: {len(gone)} of {len(states)} seeds {words}; "
-            f"`cifar-lessons train {recipe.name} --seed {seed}`, then "
-            f"`cifar-lessons record {recipe.name} --seed {seed}`"
+            f"- `{recipe.name}`: {len([s for _, s, _ in states if s != 'fresh'])} of "
+            f"{len(states)} {each} {words}; `{runs.train_command(recipe, seed)}`, then "
+            f"`{runs.record_command(recipe, seed)}`"
         )
     return Markdown("\n".join(["**Not all runs are recorded yet:**", "", *lines]) if lines else "")
 
@@ -77,7 +78,7 @@ def card(seeds: Sequence[Run]) -> Markdown:
 
     facts = [run.provenance for run in seeds]
     parts = [
-        f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}",
+        f"{len(seeds)} {'seed' if seeds[0].fold is None else 'fold'}{'s' * (len(seeds) > 1)}",
         each(f["device"] for f in facts),
         # Runs from before several processes could train together name no world size.
         each(f"{f['world_size']} processes" for f in facts if f.get("world_size", 1) > 1),

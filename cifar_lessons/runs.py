@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cifar_lessons.atomic import write_atomically
-from cifar_lessons.config import Recipe, differences, to_dict
+from cifar_lessons.config import Recipe, differences, in_fold, planned_runs, to_dict
 from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log_likelihood
 
@@ -48,7 +49,7 @@ class Run:
 
     recipe: dict[str, Any]
     seed: int
-    key: str  # seed0, seed1, …: the folder's name
+    key: str  # seed0, seed1, … or seed0-fold0, …: the folder's name
     kind: str  # train, pretrain, search, study, bench or demo; a demo never reaches the ledger
     provenance: dict[str, Any]
     history: list[dict[str, float]]
@@ -57,11 +58,18 @@ class Run:
     surprise: str | None = None  # why it is kept although outside its expected band
     parameters: int = 0
     weights: dict[str, Any] | None = None  # bytes and sha256 of weights.safetensors, if recorded
+    official_order: bool = True  # of the images that it was scored on
 
     @property
     def name(self) -> str:
         """Return the recipe's name."""
         return str(self.recipe["name"])
+
+    @property
+    def fold(self) -> int | None:
+        """Return which part of a cross-validation was held out; None of a run outside of one."""
+        data = self.recipe["data"]
+        return int(data["fold"]) if data.get("folds") else None
 
     @property
     def minutes(self) -> float:
@@ -74,11 +82,23 @@ class Run:
         Raises:
             UserError: Nothing is stored for that split.
         """
+        stored = self._stored(split, "logits", "labels")
+        return Predictions(stored["logits"].astype(np.float32), stored["labels"])
+
+    def index(self) -> npt.NDArray[np.int64]:
+        """Return which of the training images a fold held out, in the order of its logits.
+
+        Raises:
+            UserError: The run is no fold, or its file cannot be read.
+        """
+        return self._stored("val", "index")["index"].astype(np.int64)
+
+    def _stored(self, split: str, *names: str) -> dict[str, npt.NDArray[Any]]:
         path = self.folder / f"{split}_logits.npz"
         try:
             # Opened here: numpy leaves a file open that turns out to be no archive.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                return Predictions(stored["logits"].astype(np.float32), stored["labels"])
+                return {name: stored[name] for name in names}
         except UNREADABLE as error:
             raise UserError(f"cannot read {path} ({error}); record the run again") from None
 
@@ -87,6 +107,36 @@ def runs_root() -> Path:
     """Return the folder of recorded runs: CIFAR_LESSONS_RUNS, else `book/runs` of the checkout."""
     chosen = os.environ.get("CIFAR_LESSONS_RUNS")
     return Path(chosen) if chosen else Path(__file__).resolve().parent.parent / "book" / "runs"
+
+
+# --- Names --------------------------------------------------------------------------------
+
+
+def run_key(recipe: Recipe, seed: int) -> str:
+    """Return the name of a run's folder."""
+    return f"seed{seed}-fold{recipe.data.fold}" if recipe.data.folds else f"seed{seed}"
+
+
+def _called(recipe: Recipe, seed: int) -> str:
+    """Return what a person calls a run."""
+    fold = f" fold {recipe.data.fold}" if recipe.data.folds else ""
+    return f"{recipe.name} seed {seed}{fold}"
+
+
+def _typed(recipe: Recipe, seed: int) -> str:
+    """Return the words that choose a run; of a fold those that choose all of its partition."""
+    folds = f" --folds {recipe.data.folds}" if recipe.data.folds else ""
+    return f"{recipe.name}{folds} --seed {seed}"
+
+
+def train_command(recipe: Recipe, seed: int) -> str:
+    """Return what to type to train a run; of a fold, to train its whole partition."""
+    return f"cifar-lessons train {_typed(recipe, seed)}"
+
+
+def record_command(recipe: Recipe, seed: int) -> str:
+    """Return what to type to record a run; of a fold, to record its whole partition."""
+    return f"cifar-lessons record {_typed(recipe, seed)}"
 
 
 # --- Provenance ---------------------------------------------------------------------------
@@ -170,13 +220,15 @@ def final_metrics(logits: Mapping[str, Predictions]) -> dict[str, float]:
     return final
 
 
-def _npz(predictions: Predictions) -> bytes:
+def _npz(predictions: Predictions, index: npt.NDArray[np.int64] | None = None) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        logits=predictions.logits.astype(np.float16),
-        labels=predictions.labels.astype(np.uint8),
-    )
+    arrays: dict[str, Any] = {
+        "logits": predictions.logits.astype(np.float16),
+        "labels": predictions.labels.astype(np.uint8),
+    }
+    if index is not None:
+        arrays["index"] = index.astype(np.uint16)  # below 50,000
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
@@ -189,6 +241,7 @@ def write_run(
     history: list[dict[str, float]],
     logits: Mapping[str, Predictions],
     extra: Mapping[str, Any],
+    index: Mapping[str, npt.NDArray[np.int64]] | None = None,
     kind: str = "train",
 ) -> None:
     """Write a finished run; `run.json` comes last, so a folder that holds one is whole.
@@ -201,6 +254,7 @@ def write_run(
         history: A row an epoch.
         logits: By split, already rounded to float16 so that `final` can be recomputed exactly.
         extra: More facts for `run.json`.
+        index: By split, where each image stands in the official order, if that is not plain.
         kind: See `Run.kind`.
     """
     columns = list(dict.fromkeys(key for row in history for key in row))
@@ -211,7 +265,8 @@ def write_run(
         writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
     write_atomically(folder / "history.csv", text.getvalue().encode())
     for split, predictions in logits.items():
-        write_atomically(folder / f"{split}_logits.npz", _npz(predictions))
+        order = (index or {}).get(split)
+        write_atomically(folder / f"{split}_logits.npz", _npz(predictions, order))
     content = {
         "schema": SCHEMA,
         "kind": kind,
@@ -266,42 +321,44 @@ def read_run(folder: Path) -> Run:
         surprise=content.get("surprise"),
         parameters=content.get("parameters", 0),
         weights=content.get("weights"),
+        official_order=content.get("official_order", True),
     )
 
 
 def load_run(recipe: Recipe, *, seed: int = 0, root: Path | None = None) -> Run:
-    """Return a recorded run of exactly this recipe.
+    """Return a recorded run of exactly this recipe; of one fold, where the recipe is of one.
 
     Raises:
         MissingRun: It was never recorded.
         StaleRun: It was recorded with other settings; the message names the field.
     """
-    folder = (root or runs_root()) / recipe.name / f"seed{seed}"
-    which = f"{recipe.name} --seed {seed}"
-    again = f"`cifar-lessons train {which}`, then `cifar-lessons record {which}`"
+    if recipe.data.folds:  # the seed of a run draws its partition
+        recipe = in_fold(recipe, recipe.data.fold, folds=recipe.data.folds, seed=seed)
+    folder = (root or runs_root()) / recipe.name / run_key(recipe, seed)
+    again = f"`{train_command(recipe, seed)}`, then `{record_command(recipe, seed)}`"
     if not (folder / "run.json").exists():
-        raise MissingRun(f"{recipe.name} seed {seed} is not recorded yet: run {again}")
+        raise MissingRun(f"{_called(recipe, seed)} is not recorded yet: run {again}")
     run = read_run(folder)
     changed = differences(run.recipe, recipe)
     if changed:
         raise StaleRun(
-            f"{recipe.name} seed {seed} was recorded with other settings ({'; '.join(changed)}): "
+            f"{_called(recipe, seed)} was recorded with other settings ({'; '.join(changed)}): "
             f"run {again}"
         )
     return run
 
 
 def load_seeds(recipe: Recipe, *, root: Path | None = None) -> list[Run]:
-    """Return the recorded runs of a recipe, by seed.
+    """Return the recorded runs of a recipe, by seed and fold.
 
     Raises:
         MissingRun: There is none.
         StaleRun: One of them was recorded with other settings.
     """
     found = []
-    for seed in range(recipe.seeds):
+    for seed, planned in planned_runs(recipe):
         try:
-            found.append(load_run(recipe, seed=seed, root=root))
+            found.append(load_run(planned, seed=seed, root=root))
         except MissingRun:
             continue
     if not found:
@@ -316,14 +373,16 @@ def find_run(text: str, *, root: Path | None = None) -> Run:
     """Return the run that a person means by `text`.
 
     Args:
-        text: A folder, or `RECIPE` (its seed 0) or `RECIPE/seed1` among the recorded runs.
+        text: A folder, or `RECIPE` (its seed 0, and of folds the first) or `RECIPE/seed1` among
+            the recorded runs.
         root: Of the recorded runs; see `runs_root`.
 
     Raises:
         MissingRun: Neither is there; the nearest recorded names are offered.
     """
     recorded = root or runs_root()
-    for folder in (Path(text), recorded / text, recorded / text / "seed0"):
+    seed0 = recorded / text / "seed0"
+    for folder in (Path(text), recorded / text, seed0, seed0.with_name("seed0-fold0")):
         if (folder / "run.json").exists():
             return read_run(folder)
     known = {path.parent.parent.name for path in recorded.glob("*/*/run.json")}
@@ -351,11 +410,11 @@ def default_network(*, root: Path | None = None) -> Run:
 
 
 def status(recipe: Recipe, *, root: Path | None = None) -> list[tuple[int, str, Run | None]]:
-    """Return (seed, `fresh` / `stale` / `missing`, run) for each planned seed."""
+    """Return (seed, `fresh` / `stale` / `missing`, run) for each planned run: seed, or its fold."""
     rows: list[tuple[int, str, Run | None]] = []
-    for seed in range(recipe.seeds):
+    for seed, planned in planned_runs(recipe):
         try:
-            rows.append((seed, "fresh", load_run(recipe, seed=seed, root=root)))
+            rows.append((seed, "fresh", load_run(planned, seed=seed, root=root)))
         except MissingRun:
             rows.append((seed, "missing", None))
         except StaleRun:
@@ -377,7 +436,7 @@ def record(
     """Copy a finished run from `outputs` into the recorded runs.
 
     Args:
-        recipe: The registered recipe.
+        recipe: The registered recipe, or one fold of it.
         seed: Of the run.
         outputs: Folder that holds `<recipe>/seed<k>/`.
         root: Of the recorded runs; see `runs_root`.
@@ -387,9 +446,44 @@ def record(
         UserError: The run is unfinished, was made with other settings, on made-up data or from
             uncommitted code, or lies outside its band and no reason is given.
     """
-    key = f"seed{seed}"
-    source = outputs / recipe.name / key
-    again = f"cifar-lessons train {recipe.name} --seed {seed}"
+    facts = _recordable(recipe, seed, outputs, surprise)
+    return _copy(recipe, seed, facts, outputs, root or runs_root(), surprise)
+
+
+def record_folds(
+    recipe: Recipe,
+    *,
+    folds: int,
+    seed: int,
+    outputs: Path,
+    root: Path | None = None,
+    surprise: str | None = None,
+) -> list[Run]:
+    """Copy all folds of a partition into the recorded runs, or none of them.
+
+    Args:
+        recipe: The registered recipe.
+        folds: Of the partition.
+        seed: Of the runs, and of the partition.
+        outputs: See `record`.
+        root: See `record`.
+        surprise: See `record`.
+
+    Raises:
+        UserError: See `record`; of any fold.
+    """
+    parts = [in_fold(recipe, fold, folds=folds, seed=seed) for fold in range(folds)]
+    facts = [_recordable(part, seed, outputs, surprise) for part in parts]
+    return [
+        _copy(part, seed, found, outputs, root or runs_root(), surprise)
+        for part, found in zip(parts, facts, strict=True)
+    ]
+
+
+def _recordable(recipe: Recipe, seed: int, outputs: Path, surprise: str | None) -> dict[str, Any]:
+    """Return what `run.json` of a finished run says, if it may be recorded."""
+    source = outputs / recipe.name / run_key(recipe, seed)
+    again = train_command(recipe, seed)
     afresh = f"delete the folder, then `{again}`"
     if not 0 <= seed < recipe.seeds:
         raise UserError(
@@ -403,26 +497,49 @@ def record(
         changed.insert(0, f"seed: recorded {run.seed}, now {seed}")
     if changed:
         raise StaleRun(f"{source} was made with other settings ({'; '.join(changed)}); {afresh}")
-    if run.provenance["data_digest"] == "synthetic":
-        raise UserError(f"{source} was trained on synthetic data, never recorded; {afresh}")
-    facts = json.loads((source / "run.json").read_text())
-    if not facts.get("official_order", True):
-        raise UserError(
-            f"{source} was trained on data in another order than the official one; `cifar-lessons "
-            f"data --official-order` fetches the official archive; {afresh}"
-        )
-    if run.provenance["git_dirty"]:
-        raise UserError(f"{source} was trained from uncommitted code; commit it, {afresh}")
+    require_presentable(run, afresh)
     band, got = recipe.expects, run.final["test_accuracy"]
     if band and not band.low <= got <= band.high and not surprise:
         raise UserError(
-            f"{recipe.name} seed {seed} gave a test accuracy of {got:.4f}, outside its band "
+            f"{_called(recipe, seed)} gave a test accuracy of {got:.4f}, outside its band "
             f"[{band.low}, {band.high}]; keep it with --surprise 'the reason'"
         )
-    target = (root or runs_root()) / recipe.name / key
+    facts: dict[str, Any] = json.loads((source / "run.json").read_text())
+    return facts
+
+
+def require_presentable(run: Run, mend: str) -> None:
+    """Raise unless a finished run was made with real data and known code.
+
+    Raises:
+        UserError: It was not; the message ends with `mend`.
+    """
+    if run.provenance["data_digest"] == "synthetic":
+        raise UserError(f"{run.folder} was trained on synthetic data, never recorded; {mend}")
+    if not run.official_order:
+        raise UserError(
+            f"{run.folder} was trained on data in another order than the official one; "
+            f"`cifar-lessons data --official-order` fetches the official archive; {mend}"
+        )
+    if run.provenance["git_dirty"]:
+        raise UserError(f"{run.folder} was trained from uncommitted code; commit it, {mend}")
+
+
+def _copy(
+    recipe: Recipe,
+    seed: int,
+    facts: dict[str, Any],
+    outputs: Path,
+    root: Path,
+    surprise: str | None,
+) -> Run:
+    """Write a run that may be recorded into the recorded runs."""
+    key = run_key(recipe, seed)
+    source, target = outputs / recipe.name / key, root / recipe.name / key
     weights = source / "weights.safetensors"
-    if recipe.keep_weights and seed == 0:
+    if recipe.keep_weights and key == "seed0":
         if not weights.exists():
+            afresh = f"delete the folder, then `{train_command(recipe, seed)}`"
             raise UserError(f"{weights} is missing; {afresh}")
         facts["weights"] = _keep_weights(weights, target)
     for path in source.iterdir():
@@ -461,8 +578,10 @@ MEASURED_BY = {
     "bench_precision": "bench precision",
     "bench_scaling": "bench scaling",
     "bench_speedrun": "bench speedrun",
+    "folds": "folds folds_base --repeats 8",
     "profile": "bench profile",
     "roofline": "bench roofline",
+    "tta": "study tta",
     "tuning": "tune tuning_base --trials 48 --repeat 5",
 }
 

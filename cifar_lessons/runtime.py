@@ -19,7 +19,10 @@ from cifar_lessons.errors import UserError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 # One number a purpose, so that two streams of one seed never meet. Append; never renumber.
-PURPOSES = {"init": 0, "order": 1, "augment": 2, "forward": 3, "split": 4, "synthetic": 5}
+PURPOSES = {
+    **{"init": 0, "order": 1, "augment": 2, "forward": 3, "split": 4, "synthetic": 5},
+    "wrong_labels": 9,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

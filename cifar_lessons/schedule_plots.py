@@ -131,9 +131,11 @@ def range_test(
     for index, (name, rate) in enumerate((marks or {}).items()):
         axes.axvline(rate, color="black", linestyle=LINES[(index + 1) % len(LINES)], linewidth=1)
         at = (rate, 0.97 - 0.07 * index)  # one below the other: the rates may be near
+        side = "left" if index else "right"  # the first before its line: not across the next one
         axes.annotate(
-            f" {name}", at, xycoords=("data", "axes fraction"), va="top", fontsize="small"
-        )
+            f" {name} ", at, xycoords=("data", "axes fraction"),
+            va="top", ha=side, fontsize="small",
+        )  # fmt: skip
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss of a batch")
     low = min(min(losses) for _, losses, _ in found.values())
     axes.set_ylim(0.9 * low, highest)  # an explosion would flatten all the rest

@@ -169,5 +169,5 @@ def measure(name: str, root: Path) -> Facts:
     if name in runs.MEASURED_BY:
         raise UserError(f"study {name!r} is measured by `{runs.study_command(name)} --record`")
     if name not in STUDIES:
-        raise UserError(f"no study {name!r}: {suggest(name, STUDIES)}")
+        raise UserError(f"no study {name!r}: {suggest(name, [*STUDIES, 'tta'])}")
     return STUDIES[name](root)

@@ -32,9 +32,14 @@ RULES: dict[str, list[str]] = {
     "runtime": ["distributed", "errors"],
     "models": ["errors"],  # what a network must know of the hardware is passed in
     "data": ["config", "distributed", "errors", "runtime"],
-    "objectives": ["data"],
+    "objectives": ["config", "data"],
     "training": ["atomic", "config", "data", "distributed", "errors", "objectives", "runtime"],
-    "evaluation.metrics": [],  # numpy alone
+    # numpy alone
+    "evaluation.metrics": [],
+    "evaluation.cross_validation": [],
+    "evaluation.label_errors": [],
+    "evaluation.view_sets": ["errors"],
+    "evaluation.merging": ["errors"],  # and scipy
     "evaluation.calibration": ["evaluation.metrics"],
     "evaluation.mistakes": ["evaluation.calibration", "evaluation.metrics"],
     "evaluation.contrasts": ["evaluation.metrics"],
@@ -48,7 +53,16 @@ RULES: dict[str, list[str]] = {
     "tables": [],
     "verdicts": ["evaluation.metrics"],
     "targets": [],
-    "judges": ["evaluation.contrasts", "evaluation.metrics", "targets", "verdicts"],
+    "judges": [
+        *(
+            "evaluation.contrasts",
+            "evaluation.cross_validation",
+            "evaluation.metrics",
+            "targets",
+            "tta.results",
+        ),
+        "verdicts",
+    ],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
         "verdicts",
@@ -74,6 +88,16 @@ RULES: dict[str, list[str]] = {
     "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
     "experiment": [*LIBRARY, "distributed", "errors", "runs"],
+    "teaching": [
+        "config",
+        "data",
+        "errors",
+        "experiment",
+        "recipes",
+        "runs",
+        "runtime",
+        "training",
+    ],
     "notebook": [*LIBRARY, "errors", "experiment", "plots"],
     # Searching the settings of a recipe. What reads and draws a search needs no torch, no Optuna.
     "tuning.space": ["config", "errors"],
@@ -86,6 +110,33 @@ RULES: dict[str, list[str]] = {
     ],
     "tuning.live": ["config", "notebook", "tuning"],
     "tuning": [*LIBRARY, "errors", "experiment", "recipes", "runs"],
+    # What several looks at a test image gain. What reads and draws it needs no torch.
+    "tta.results": [
+        *("config", "evaluation.merging", "evaluation.metrics", "evaluation.view_sets"),
+        *("recipes", "runs"),
+    ],
+    "tta.report": [
+        *("evaluation.merging", "evaluation.metrics", "evaluation.view_sets", "recipes", "runs"),
+        *("tables", "tta.results"),
+    ],
+    "tta.figures": ["canvas", "evaluation.merging", "tta.results"],
+    "tta": [*LIBRARY, "errors", "experiment", "runs"],
+    # Cross-validation. What reads and draws it needs no torch.
+    "folds.study": ["config", "errors", "recipes", "runs"],
+    "folds.out_of_fold": [
+        *("errors", "evaluation.label_errors", "evaluation.metrics", "recipes", "runs"),
+    ],
+    "folds.report": [
+        *("evaluation.cross_validation", "evaluation.label_errors", "evaluation.metrics"),
+        *("folds.out_of_fold", "folds.study", "recipes", "runs", "tables"),
+    ],
+    "folds.figures": ["canvas"],
+    "folds.live": [*LIBRARY, "experiment", "folds", "notebook", "plots", "tables"],
+    "folds.command": [
+        *("config", "errors", "experiment", "recipes", "runs", "runtime", "typed"),
+        *("folds.report", "folds.study", "folds.work"),
+    ],
+    "folds": ["atomic", "config", "data", "distributed", "errors", "experiment", "runs", "runtime"],
     # Measuring speed: it builds the steps that it times.
     "interleave": ["runtime"],
     "plain_loop": ["config", "data"],
@@ -103,6 +154,14 @@ RULES: dict[str, list[str]] = {
         *(*LIBRARY, "errors", "experiment", "interleave", "plain_loop", "recipes"),
         *("speed.conditions", "throughput"),
     ],
+    # Other engines than PyTorch.
+    "deploy.model_file": ["errors"],
+    "deploy.pixels": ["config", "errors"],
+    "deploy.backends": ["config", "deploy.model_file", "deploy.pixels", "errors"],
+    "deploy.export": [*("config", "errors"), "deploy"],
+    "deploy.quantize": ["deploy.model_file", "deploy.pixels", "errors"],
+    "deploy.command": ["atomic", "config", "deploy", "errors", "experiment", "runs", "runtime"],
+    "deploy": [],
     # On the command line, what computes is imported inside the function that needs it.
     "typed": ["errors"],
     "bench_commands": ["benchmark", "errors", "runs", "scaling", "speed", "typed"],
@@ -221,8 +280,11 @@ WITHOUT_TORCH = [
         "runs",
         "schedule_plots",
     ),
+    *("evaluation.cross_validation", "evaluation.label_errors", "folds.command"),
+    *("folds.figures", "folds.out_of_fold", "folds.report", "folds.study"),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
+    *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
     *("typed", "verdicts"),
 ]
 
@@ -327,10 +389,14 @@ ELSEWHERE = {
     "data.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
     "interactive.__init__": "test_architecture.py",
+    "folds.__init__": "test_architecture.py",
     "judges.__init__": "test_claims.py",  # the ledger asks them all
     "speed.__init__": "test_architecture.py",
     "training.__init__": "test_architecture.py",
+    "tta.__init__": "test_architecture.py",
     "tuning.__init__": "test_architecture.py",
+    "deploy.__init__": "test_architecture.py",
+    "deploy.command": "test_cli.py",
     "objectives.__init__": "test_architecture.py",
     "objectives.base": "objectives/test_supervised.py",  # a protocol and its result
     "models.__init__": "models/test_registry.py",

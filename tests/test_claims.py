@@ -122,6 +122,7 @@ def test_the_whole_ledger_with_runs(recorded):
         "C01": "open",  # its study is missing
         "C02": "open",
         "C03": "reproduced",
+        "C04": "open",
         "C05": "reproduced",
         "C06": "corrected",
         "C07": "reproduced",
@@ -130,6 +131,7 @@ def test_the_whole_ledger_with_runs(recorded):
         "C10": "open",
         "C11": "open",
         "C12": "corrected",
+        "C18": "open",
         "C19": "open",
         "C21": "open",
     }

@@ -127,7 +127,7 @@ def test_the_examples_of_the_help_are_commands(typed, monkeypatch):
     ("line", "said"),
     [
         ("trian simple_cnn", "no command 'trian': did you mean 'train'?"),
-        ("fly", "no command 'fly': known: "),
+        ("zzz", "no command 'zzz': known: "),
         ("train", "Missing from cifar-lessons train: RECIPE A name from `cifar-lessons list`"),
         ("train simple_cnn --sed 3", "Unrecognized options: --sed, 3: did you mean --seed or"),
         ("train simple_cnn again", "Unrecognized options: again; `cifar-lessons train --help`"),
@@ -163,11 +163,26 @@ def test_the_examples_of_the_help_are_commands(typed, monkeypatch):
         ),
         ("train simple_cnn --set precision=fp8", "precision must be one of 'auto', 'fp32', 'bf1"),
         ("train simple_cnn --set name=../x", "name must be letters, digits and _, got '../x'"),
+        ("teach mobilenet_w05_kdd", "no recipe 'mobilenet_w05_kdd': did you mean"),
+        ("teach mobilenet_w05_kd --seed -1", "--seed must be >= 0, got -1; try --seed 0"),
+        ("teach mobilenet_w05_kd --threads 0", "--threads must be in [1, 256], got 0"),
         ("range-test simplecnn", "no recipe 'simplecnn': did you mean 'simple_cnn'"),
         ("range-test simple_cnn --seed -1", "--seed must be >= 0, got -1; try --seed 0"),
         ("record simple_cnn", "no finished run in outputs/simple_cnn/seed0; run `cifar-lessons t"),
         ("record simple_cnn --seed 5", "seed 5 is not among the planned ones of simple_cnn (0 to"),
         ("evaluate simple_cnn", "no run 'simple_cnn', neither a folder nor a recorded one"),
+        ("evaluate simple_cnn --tta flop", "no view set 'flop': did you mean 'flip'"),
+        ("evaluate simple_cnn --tta", "Missing value for argument '--tta'"),
+        (
+            "evaluate simple_cnn --tta flip --merge probability",
+            "no merge 'probability': did you mean 'probabilities'",
+        ),
+        (
+            "evaluate simple_cnn --merge logits",
+            "--merge logits says how views are averaged: give some, as in --tta flip",
+        ),
+        ("study ttta", "no study 'ttta': did you mean 'tta'?"),
+        ("study tta", "keeps weights; record one first, such as `cifar-lessons record"),
         ("predict", "predict needs an image; try `cifar-lessons predict cat.png`"),
         ("predict cat.png", "no file cat.png: give the path of a PNG or JPEG"),
         ("study weather", "no study 'weather': known: data_facts"),
@@ -273,6 +288,29 @@ def test_stored_logits_that_cannot_be_scored_are_told_in_one_line(typed, harm, s
     )
     np.savez(RUN / "test_logits.npz", **stored)
     assert said in typed("evaluate", str(RUN)).mistake
+
+
+def test_evaluate_with_views_says_what_they_gain(train, typed, tiny_official):
+    train()
+    data = ("--data", str(tiny_official.root), "--device=cpu")
+    plain = typed("evaluate", str(RUN), *data)
+    for extra, words in (
+        (("--tta", "flip"), "with flip (2 forward passes an image, logits averaged): "),
+        (("--tta=five_crop", "--merge=probabilities"), "(5 forward passes an image, probabilities"),
+        (("--tta=none",), "with none (1 forward pass an image, logits averaged): "),
+    ):
+        found = typed("evaluate", str(RUN), *extra, *data)
+        assert found.status == 0, found.err
+        *before, gain, counts = found.out.splitlines()
+        assert "\n".join(before) + "\n" == plain.out
+        assert words in gain
+        number = re.search(r"([+-]\d\.\d\d|[+-]\d\d\.\d\d) points", gain)
+        right, wrong = re.match(r"  (\d+) images corrected, (\d+) broken; McN", counts).groups()
+        assert float(number[1]) == pytest.approx(100 * (int(right) - int(wrong)) / 40, abs=0.01)
+    assert "0 images corrected, 0 broken; McNemar's test of this one network: p = 1" in counts
+    (RUN / "weights.safetensors").unlink()
+    said = typed("evaluate", str(RUN), "--tta", "flip", *data).mistake
+    assert f"{RUN} keeps no weights; `cifar-lessons train deep_cnn_pool4 --seed 0` makes" in said
 
 
 def test_a_deadline_saves_and_the_same_command_continues(train):
@@ -487,6 +525,95 @@ def test_predict_without_a_network(typed, tmp_path):
     Image.new("RGB", (32, 32)).save(tmp_path / "grey.png")
     said = typed("predict", "grey.png").mistake
     assert f"no recorded run in {tmp_path / 'runs'} keeps weights; name a run of yours" in said
+
+
+# --- export -----------------------------------------------------------------------------------
+
+
+def test_export_writes_both_files_and_says_what_they_give(typed, trained, tiny_official):
+    where = ("--data", str(tiny_official.root))
+    plain = typed("export", str(trained), *where)
+    assert plain.status == 0
+    assert "deep_cnn_pool4 seed0 against its export: 40 of 40 images with the same" in plain.out
+    assert "wrote deep_cnn_pool4.onnx: fp32" in plain.out
+    small = typed("export", str(trained), *where, "--int8", "--out", "small/it.onnx")
+    assert re.search(r"test accuracy .* % in fp32, .* % in int8; \d+ of 40 images", small.out)
+    assert Path("small/it.onnx").stat().st_size < Path("deep_cnn_pool4.onnx").stat().st_size
+
+
+def test_export_of_nothing_or_to_nowhere(typed, trained, tiny_official, tmp_path):
+    assert typed("export", "resnet").mistake.startswith("no run 'resnet', neither a folder nor")
+    (tmp_path / "file").write_text("")
+    said = typed("export", str(trained), "--out", str(tmp_path / "file" / "m.onnx")).mistake
+    assert said.startswith("cannot write")
+    (trained / "weights.safetensors").unlink()
+    said = typed("export", str(trained), "--data", str(tiny_official.root)).mistake
+    assert "keeps no weights" in said
+
+
+def test_export_without_its_packages_names_the_extra(typed, trained, monkeypatch):
+    import importlib.util
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnxscript" else real(name)
+    )
+    said = typed("export", str(trained)).mistake
+    assert said == "export needs onnxscript: `pip install 'cifar-lessons[deploy]'`"
+
+
+# --- teach ------------------------------------------------------------------------------------
+
+
+STUDENT = (
+    *("mobilenet_w05_kd", "--set=objective.teacher=deep_cnn_pool4", "--set=data.val_size=20"),
+    *("--set=epochs=2", "--set=batch_size=20", "--threads=1", "--precision=fp32"),
+)
+
+
+@pytest.fixture
+def student(typed, tiny_official, train, monkeypatch) -> Callable[..., Answer]:
+    """Return `teach` and `train` of a student, whose teacher is trained and of tiny settings."""
+    from cifar_lessons import recipes
+    from cifar_lessons.config import override
+
+    small = recipes.get("deep_cnn_pool4")
+    for change in (argument[6:] for argument in TINY if argument.startswith("--set=")):
+        small = override(small, change)
+    monkeypatch.setitem(recipes.RECIPES, "deep_cnn_pool4", lambda: small)
+    assert typed("train", *TINY, "--data", str(tiny_official.root)).status == 0
+
+    def run(command: str, *arguments: str) -> Answer:
+        return typed(command, *STUDENT, "--data", str(tiny_official.root), *arguments)
+
+    return run
+
+
+def test_teach_keeps_the_answers_that_train_then_finds(student):
+    taught = student("teach")
+    assert taught.status == 0
+    assert "deep_cnn_pool4 seed0 has answered for epoch 2/2" in taught.out
+    assert "has answered for all 2 epochs: outputs/teachers/" in taught.out
+    found = student("train")
+    assert found.status == 0
+    assert "has answered for epoch" not in found.out  # nothing was left to ask
+    assert "test accuracy" in found.out
+
+
+def test_train_asks_the_teacher_by_itself(student):
+    found = student("train")
+    assert found.status == 0
+    assert "deep_cnn_pool4 seed0 has answered for epoch 2/2" in found.out
+
+
+def test_teach_wants_a_recipe_that_has_a_teacher(typed, tiny_official):
+    said = typed("teach", "mobilenet_w05", "--data", str(tiny_official.root)).mistake
+    assert said == "mobilenet_w05 learns from labels alone; name a recipe that has a teacher"
+
+
+def test_an_untrained_teacher_is_named_with_its_command(typed, tiny_official):
+    said = typed("train", *STUDENT, "--data", str(tiny_official.root)).mistake
+    assert said.startswith("deep_cnn_pool4, the teacher of mobilenet_w05_kd, is not trained yet:")
 
 
 # --- range-test -------------------------------------------------------------------------------

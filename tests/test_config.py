@@ -10,6 +10,7 @@ from cifar_lessons.config import (
     NOT_COMPARED,
     AugmentConfig,
     DataConfig,
+    Distillation,
     Expectation,
     ModelConfig,
     MuonConfig,
@@ -20,7 +21,9 @@ from cifar_lessons.config import (
     ViewsConfig,
     differences,
     from_dict,
+    in_fold,
     override,
+    planned_runs,
     to_dict,
 )
 from cifar_lessons.errors import UserError
@@ -36,7 +39,10 @@ def recipe() -> Recipe:
             dataset="cifar100",
             val_size=100,
             split_seed=3,
-            augment=AugmentConfig(crop_padding=2, flip="alternating", cutout=8),
+            folds=4,
+            fold=2,
+            wrong_labels=0.1,
+            augment=AugmentConfig(crop_padding=2, flip="alternating", cutout=8, seed=3),
             mean=(0.5, 0.4, 0.3),
             std=(0.1, 0.2, 0.3),
             sizes=((0.5, 16),),
@@ -190,6 +196,11 @@ def test_a_wrong_name_or_type_is_told(change, message):
         ("optim.muon.stem_share=0", "optim.muon.stem_share must be in (0, 1], got 0.0; try 0.4"),
         ("optim.muon.momentum=1", "optim.muon.momentum must be in [0, 1), got 1.0; try 0.85"),
         ("optim.schedule.milestones=[0.5,1]", "in (0, 1), got (0.5, 1.0); try [0.5, 0.75]"),
+        ("data.folds=1", "data.folds must be in [2, 50], or 0 for none, got 1; try 5"),
+        ("data.folds=51", "data.folds must be in [2, 50], or 0 for none, got 51; try 5"),
+        ("data.folds=-1", "data.folds must be in [2, 50], or 0 for none, got -1; try 5"),
+        ("data.fold=-1", "data.fold must be in [0, 50], got -1; try 0"),
+        ("data.wrong_labels=1", "data.wrong_labels must be in [0, 1), got 1.0; try 0.05"),
         ("name=../elsewhere", "name must be letters, digits and _, got '../elsewhere'; try my_cnn"),
     ],
 )
@@ -204,6 +215,46 @@ def test_plateau_needs_a_validation_split():
     without = override(recipes.simple_cnn(), "data.val_size=0")
     with pytest.raises(UserError, match=r"data.val_size must be > 0 for the plateau .* got 0; try"):
         override(without, "optim.schedule.name=plateau")
+
+
+# --- folds ------------------------------------------------------------------------------------
+
+
+def test_a_fold_draws_its_partition_from_the_seed_of_the_run():
+    base = recipes.simple_cnn()
+    found = in_fold(base, 3, folds=5, seed=7)
+    assert (found.data.folds, found.data.fold, found.data.split_seed) == (5, 3, 7)
+    changed = {line.partition(":")[0] for line in differences(to_dict(base), found)}
+    assert changed == {"data.folds", "data.fold", "data.split_seed"}
+
+
+@pytest.mark.parametrize(
+    ("fold", "folds", "said"),
+    [
+        (5, 5, r"data.fold must be in \[0, 4\], got 5; try 0"),
+        (0, 1, r"data.folds must be in \[2, 50\], or 0 for none, got 1; try 5"),
+    ],
+)
+def test_a_fold_that_there_is_not_is_told(fold, folds, said):
+    with pytest.raises(UserError, match=said):
+        in_fold(recipes.simple_cnn(), fold, folds=folds, seed=0)
+
+
+def test_a_schedule_that_watches_the_held_out_images_is_refused_in_cross_validation():
+    plateau = recipes.get("resnet18_w16_plateau")
+    with pytest.raises(UserError, match=r"optim.schedule.name must be one that does not watch the"):
+        in_fold(plateau, 0, folds=5, seed=0)
+
+
+def test_a_plan_has_a_run_a_seed_or_a_run_a_seed_and_fold():
+    base = recipes.simple_cnn()
+    assert planned_runs(base) == [(seed, base) for seed in range(5)]
+    crossed = dataclasses.replace(
+        base, seeds=2, data=dataclasses.replace(base.data, folds=3, fold=0)
+    )
+    assert [(s, r.data.split_seed, r.data.fold) for s, r in planned_runs(crossed)] == [
+        *((0, 0, 0), (0, 0, 1), (0, 0, 2), (1, 1, 0), (1, 1, 1), (1, 1, 2))
+    ]
 
 
 def test_the_share_of_images_that_get_views_is_in_range():
@@ -366,3 +417,58 @@ def test_a_newer_field_away_from_its_default_is_told_even_if_it_is_null(recipe):
 def test_a_field_that_no_longer_exists_is_told():
     then = {**recorded(recipes.simple_cnn()), "mixup": 0.2}
     assert differences(then, recipes.simple_cnn()) == ["mixup: recorded 0.2, now not set"]
+
+
+# --- which objective --------------------------------------------------------------------------
+
+
+def test_a_recipe_of_either_objective_survives_the_way_through_json(recipe):
+    """The table's `kind` says which of the two it is; without one it is the first."""
+    student = dataclasses.replace(
+        recipe, objective=Distillation(teacher="simple_cnn", temperature=2.0)
+    )
+    assert from_dict(Recipe, json.loads(json.dumps(to_dict(student)))) == student
+    plain = to_dict(recipe)
+    del plain["objective"]["kind"]
+    assert from_dict(Recipe, plain) == recipe
+
+
+def test_an_unknown_kind_of_objective_names_those_that_there_are(recipe):
+    data = to_dict(recipe)
+    data["objective"] = {"kind": "distilation"}
+    with pytest.raises(
+        UserError, match=r"objective.kind must be one of 'supervised', 'distill.*'d"
+    ):
+        from_dict(Recipe, data)
+
+
+def test_every_field_of_a_distillation_counts_and_another_objective_is_another_recipe(recipe):
+    student = dataclasses.replace(recipe, objective=Distillation())
+    recorded = json.loads(json.dumps(to_dict(student)))
+    assert differences(recorded, student) == []
+    assert differences(recorded, recipe)
+    for change in (
+        {"teacher": "simple_cnn"},
+        {"loss": "dkd"},
+        {"temperature": 2.0},
+        {"teacher_weight": 0.5},
+        {"mean_over": "elements"},
+        {"target_weight": 2.0},
+        {"others_weight": 2.0},
+    ):
+        other = dataclasses.replace(student, objective=Distillation(**change))  # type: ignore[arg-type]
+        [line] = differences(recorded, other)
+        assert next(iter(change)) in line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"temperature": 0.0}, r"objective.temperature must be in \(0, 100\], got 0.0; try 4.0"),
+        ({"teacher_weight": 1.5}, r"objective.teacher_weight must be in \[0, 1\], got 1.5"),
+        ({"others_weight": -1.0}, r"objective.others_weight must be in \[0, 100\], got -1.0"),
+    ],
+)
+def test_a_distillation_out_of_range_names_the_value_and_a_mend(change, message):
+    with pytest.raises(UserError, match=message):
+        Distillation(**change)

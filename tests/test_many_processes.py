@@ -92,6 +92,22 @@ def test_two_processes_make_one_run(cli, tmp_path):
         assert ours == pytest.approx({**theirs, **seconds}, rel=1e-4)
 
 
+def test_two_processes_train_each_fold_together(cli, tmp_path):
+    options = [a for a in TINY if "val_size" not in a]
+    arguments = (*options, "--folds=2", "--out", str(tmp_path / "two"))
+    first, second = cli(arguments, arguments)
+    assert (first.status, second.status) == (0, 0), (first, second)
+    assert (first.err, second.err, second.out) == ("", "", "")
+    assert first.out.splitlines()[-1].startswith("2 folds: held-out accuracy ")
+    [alone] = cli((*options, "--folds=2", "--out", str(tmp_path / "one")))
+    assert alone.status == 0, alone
+    for key in ("seed0-fold0", "seed0-fold1"):
+        one, two = (runs.read_run(tmp_path / n / RUN.with_name(key)) for n in ("one", "two"))
+        assert two.provenance["world_size"] == 2
+        assert one.index().tolist() == two.index().tolist()
+        np.testing.assert_allclose(two.logits("val").logits, one.logits("val").logits, atol=2e-3)
+
+
 # --- mistakes -------------------------------------------------------------------------------------
 
 
@@ -102,7 +118,11 @@ def test_two_processes_make_one_run(cli, tmp_path):
         (["--set=optim.peak_lr=-1"], None, "optim.peak_lr must be in (0, 100], got -1.0"),
         (["--set=batch_size=25"], None, "25 images does not split into 2 equal parts; start 1 or"),
         (["--out=OUT/file"], None, "cannot write OUT/file/resnet18_w16/seed0: "),
+        (["--folds=1"], None, "--folds must be in [2, 50], got 1"),
+        (["--folds=30"], None, "30 folds of 120 images need 30 images of the smallest class"),
+        (["--folds=2", "--out=OUT/file"], None, "cannot write OUT/file/resnet18_w16/seed0-fold0: "),
         # On one of them.
+        (["--folds=2"], ["--folds=3"], "rank 1 works on another folds: ["),
         (["--seed=1"], [], "rank 1 works on another seed: 0, on rank 0 1; give every machine"),
         ([], ["--set=epochs=3"], "rank 1 works on another epochs: 3, on rank 0 2; give every"),
         ([], ["--data=OUT/nothing"], "rank 1: no cifar10 in OUT/nothing/cifar-10-batches-py: "),

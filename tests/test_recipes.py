@@ -91,6 +91,9 @@ ARMS = {
         "model.options.widths: recorded [32, 64, 128, 256], now [16, 32, 64, 128]",
         "optim.peak_lr: recorded 0.02, now 0.1",
     },
+    # C04: folds alone, and then wrong labels alone
+    ("tuning_base", "folds_base"): {"data.folds: recorded 0, now 5"},
+    ("folds_base", "folds_wrong_labels"): {"data.wrong_labels: recorded 0.0, now 0.05"},
     # C08: one thing taken away; without batch norm the rate must fall too
     ("resnet18_w16", "resnet18_w16_no_skip"): {"model.options.skip: recorded not set, now False"},
     ("resnet18_w16", "resnet18_w16_no_bn"): {
@@ -133,6 +136,26 @@ ARMS = {
     # C11: the precision alone
     ("simple_cnn", "simple_cnn_fp32"): {"precision: recorded 'auto', now 'fp32'"},
     ("resnet18_w16", "resnet18_w16_fp32"): {"precision: recorded 'auto', now 'fp32'"},
+    # C15: the loss alone
+    ("mobilenet_w05", "mobilenet_w05_kd"): {
+        "objective.kind: recorded 'supervised', now 'distillation'",
+        "objective.label_smoothing: recorded 0.0, now not set",
+        "objective.loss: recorded not set, now 'kd'",
+        "objective.mean_over: recorded not set, now 'images'",
+        "objective.others_weight: recorded not set, now 8.0",
+        "objective.target_weight: recorded not set, now 1.0",
+        "objective.teacher: recorded not set, now 'resnet18'",
+        "objective.teacher_weight: recorded not set, now 0.7",
+        "objective.temperature: recorded not set, now 3.0",
+    },
+    ("mobilenet_w05_kd", "mobilenet_w05_article"): {
+        "objective.mean_over: recorded 'images', now 'elements'"
+    },
+    ("mobilenet_w05_kd", "mobilenet_w05_kd_soft"): {
+        "objective.teacher_weight: recorded 0.7, now 0.9",
+        "objective.temperature: recorded 3.0, now 4.0",
+    },
+    ("mobilenet_w05_kd_soft", "mobilenet_w05_dkd"): {"objective.loss: recorded 'kd', now 'dkd'"},
     # C09: the depth alone
     ("resnet18_w16", "resnet34_w16"): {"model.name: recorded 'resnet18', now 'resnet34'"},
     ("resnet18_w16", "resnet50_w16"): {"model.name: recorded 'resnet18', now 'resnet50'"},
@@ -152,5 +175,6 @@ def test_every_recipe_is_a_base_or_an_arm():
 
 
 def test_a_comparison_has_a_validation_split_and_a_headline_has_none():
-    without = {name for name, make in RECIPES.items() if make().data.val_size == 0}
+    data = {name: make().data for name, make in RECIPES.items()}
+    without = {name for name, d in data.items() if not (d.val_size or d.folds)}
     assert without == {"resnet18", "speednet", "speednet_reference"}

@@ -57,6 +57,17 @@ def test_the_card_names_several_processes_but_not_one(recorded):
     assert "processes" not in reports.card([first])
 
 
+def test_folds_are_called_folds(recorded):
+    recorded("folds_base", 0.79)
+    assert "5 of 5 folds not recorded yet; `cifar-lessons train folds_base --folds 5 --seed 0`" in (
+        reports.missing_note(["folds_base"])
+    )
+    recorded("simple_cnn", 0.75)
+    [run] = reports.available(["simple_cnn"])["simple_cnn"]
+    run.recipe["data"] |= {"folds": 5, "fold": 3}
+    assert reports.card([run, run]).startswith("*Recorded: 2 folds, Made-up CPU")
+
+
 def test_the_card_tells_a_surprise(recorded):
     recorded("resnet18", 0.5, surprise="half of the epochs were lost")
     card = reports.card(reports.available(["resnet18"])["resnet18"])

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from cifar_lessons import recipes, runs
-from cifar_lessons.config import Recipe, override
+from cifar_lessons.config import Recipe, in_fold, override
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log_likelihood
 from cifar_lessons.runs import MissingRun, StaleRun
@@ -250,6 +250,105 @@ def test_the_folder_of_records_can_be_moved(monkeypatch, tmp_path):
     assert runs.runs_root() == tmp_path
     monkeypatch.delenv("CIFAR_LESSONS_RUNS")
     assert runs.runs_root() == Path(runs.__file__).parent.parent / "book" / "runs"
+
+
+# --- folds ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def crossed() -> Recipe:
+    return recipes.folds_base()  # band 0.72 to 0.86, one seed of five folds
+
+
+def write_folds(folders, recipe, folds=range(5), *, seed=0, recorded=False, **kwargs):
+    for fold in folds:
+        part = in_fold(recipe, fold, folds=5, seed=seed)
+        root = folders.root if recorded else folders.outputs
+        index = np.arange(fold, 100, 5)
+        runs.write_run(
+            root / recipe.name / runs.run_key(part, seed),
+            recipe=part,
+            seed=seed,
+            provenance={**PROVENANCE, **kwargs},
+            history=HISTORY,
+            logits={"test": predictions(0.78), "val": predictions(0.5, n=20)},
+            index={"val": index},
+            extra={"parameters": 12, "official_order": True},
+        )
+
+
+def test_a_fold_has_a_name_of_its_own_and_knows_what_it_held_out(folders, crossed):
+    write_folds(folders, crossed, recorded=True)
+    run = runs.load_run(in_fold(crossed, 3, folds=5, seed=0), root=folders.root)
+    assert (run.key, run.fold, run.seed) == ("seed0-fold3", 3, 0)
+    assert run.index().tolist() == list(range(3, 100, 5))
+    with np.load(run.folder / "val_logits.npz") as stored:
+        assert stored["index"].dtype == np.uint16
+    with np.load(run.folder / "test_logits.npz") as stored:
+        assert "index" not in stored
+    # The registered recipe is of the first fold, and a seed draws its own partition.
+    assert runs.load_run(crossed, root=folders.root).fold == 0
+    write_folds(folders, crossed, seed=4, recorded=True)
+    assert runs.load_run(crossed, seed=4, root=folders.root).recipe["data"]["split_seed"] == 4
+
+
+def test_a_run_outside_of_a_cross_validation_has_no_fold(folders, recipe):
+    run = runs.read_run(folders.write(recipe))
+    assert run.fold is None
+    with pytest.raises(UserError, match=r"cannot read .*val_logits.npz"):
+        run.index()
+    old = dataclasses.replace(run, recipe={"name": "old", "data": {"val_size": 5_000}})
+    assert old.fold is None  # recorded before there were folds
+
+
+def test_status_has_a_row_a_fold(folders, crossed):
+    write_folds(folders, crossed, (0, 1), recorded=True)
+    write_folds(folders, override(crossed, "epochs=3"), (3,), recorded=True)
+    found = runs.status(crossed, root=folders.root)
+    assert [(seed, state) for seed, state, _ in found] == [
+        *((0, "fresh"), (0, "fresh"), (0, "missing"), (0, "stale"), (0, "missing"))
+    ]
+
+
+def test_a_missing_or_stale_fold_says_what_to_type(folders, crossed):
+    again = (
+        "run `cifar-lessons train folds_base --folds 5 --seed 0`, then `cifar-lessons record "
+        "folds_base --folds 5 --seed 0`"
+    )
+    second = in_fold(crossed, 1, folds=5, seed=0)
+    with pytest.raises(MissingRun) as missing:
+        runs.load_run(second, root=folders.root)
+    assert str(missing.value) == f"folds_base seed 0 fold 1 is not recorded yet: {again}"
+    write_folds(folders, override(crossed, "epochs=3"), recorded=True)
+    with pytest.raises(StaleRun) as stale:
+        runs.load_run(second, root=folders.root)
+    assert str(stale.value) == (
+        "folds_base seed 0 fold 1 was recorded with other settings (epochs: recorded 3, now 8): "
+        + again
+    )
+
+
+def test_all_folds_are_recorded_together(folders, crossed):
+    write_folds(folders, crossed)
+    where = {"outputs": folders.outputs, "root": folders.root}
+    found = runs.record_folds(crossed, folds=5, seed=0, **where)
+    assert [run.key for run in found] == [f"seed0-fold{k}" for k in range(5)]
+    assert [run.fold for run in runs.load_seeds(crossed, root=folders.root)] == [0, 1, 2, 3, 4]
+    names = ["history.csv", "run.json", "test_logits.npz", "val_logits.npz"]
+    assert all(sorted(p.name for p in run.folder.iterdir()) == names for run in found)
+    assert runs.find_run("folds_base", root=folders.root).fold == 0
+    assert runs.find_run("folds_base/seed0-fold4", root=folders.root).fold == 4
+
+
+def test_a_fold_that_may_not_be_recorded_leaves_none_recorded(folders, crossed):
+    write_folds(folders, crossed)
+    write_folds(folders, crossed, (4,), git_dirty=True)
+    where = {"outputs": folders.outputs, "root": folders.root}
+    with pytest.raises(UserError, match="seed0-fold4 was trained from uncommitted code"):
+        runs.record_folds(crossed, folds=5, seed=0, **where)
+    with pytest.raises(StaleRun, match=r"data.folds: recorded 5, now 4"):
+        runs.record_folds(crossed, folds=4, seed=0, **where)
+    assert not folders.root.exists()
 
 
 # --- recording --------------------------------------------------------------------------------

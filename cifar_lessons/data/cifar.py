@@ -18,7 +18,9 @@ import torch
 from torch import Tensor
 
 from cifar_lessons.data import unordered
+from cifar_lessons.data.folds import fold_split
 from cifar_lessons.data.official import official
+from cifar_lessons.data.wrong_labels import plant
 from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.runtime import stream, stream_seed
 
@@ -167,10 +169,20 @@ def _assemble(
     *,
     val_size: int,
     split_seed: int,
+    folds: int = 0,
+    fold: int = 0,
+    wrong_labels: float = 0.0,
     official_order: bool = True,
 ) -> Cifar:
     train_images, train_labels, test_images, test_labels = arrays
-    train, val = stratified_split(train_labels, val_size=val_size, seed=split_seed)
+    if wrong_labels:  # before the cut: whoever cuts real data knows no other labels
+        train_labels = plant(
+            train_labels, share=wrong_labels, classes=len(classes), seed=split_seed
+        )
+    if folds:
+        train, val = fold_split(train_labels, folds=folds, fold=fold, seed=split_seed)
+    else:
+        train, val = stratified_split(train_labels, val_size=val_size, seed=split_seed)
 
     def split(images: Images, labels: Labels, index: Labels) -> Split:
         # channels_last storage: the layout in which convolutions on CPUs and GPUs are fastest.
@@ -194,6 +206,9 @@ def load(
     root: Path | str | None = None,
     val_size: int = 5_000,
     split_seed: int = 0,
+    folds: int = 0,
+    fold: int = 0,
+    wrong_labels: float = 0.0,
 ) -> Cifar:
     """Return the real data set, verified and split.
 
@@ -202,6 +217,10 @@ def load(
         root: Folder of the data; see `data_root`.
         val_size: Images held out of the 50,000, stratified by class.
         split_seed: Decides which ones.
+        folds: Above 0, fold `fold` of so many is held out in place of `val_size` images.
+        fold: Which one, from 0.
+        wrong_labels: Share of the training and held-out images that get a wrong label on purpose;
+            the test images keep theirs.
 
     Raises:
         UserError: The files are absent or damaged; the message says what to type.
@@ -224,6 +243,9 @@ def load(
         digest,
         val_size=val_size,
         split_seed=split_seed,
+        folds=folds,
+        fold=fold,
+        wrong_labels=wrong_labels,
         official_order=official_order,
     )
 

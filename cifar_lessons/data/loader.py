@@ -4,14 +4,14 @@ CIFAR is 180 MB: it fits in memory, and on the accelerator if there is one. Orde
 augmentation depend on (seed, epoch, image) alone; see `augment`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from cifar_lessons.config import DataConfig
-from cifar_lessons.data.augment import augment, cut_out, draw, pad
+from cifar_lessons.data.augment import Draws, augment, cut_out, draw, pad
 from cifar_lessons.data.cifar import Split
 from cifar_lessons.data.resize import FULL_SIDE, shrink
 from cifar_lessons.distributed import ALONE, Group
@@ -24,12 +24,14 @@ class Batch:
     """What a network sees at one step.
 
     Shapes: images (B, 3, 32, 32) float32 normalised, channels_last; labels (B,) int64;
-    index (B,) int64, positions in the official order.
+    index (B,) int64, positions in the official order; teacher (B, K), the logits that a teacher
+    gave to these very views, where there is one.
     """
 
     images: Tensor
     labels: Tensor
     index: Tensor
+    teacher: Tensor | None = None
 
     def __len__(self) -> int:
         """Return B."""
@@ -53,8 +55,9 @@ class Batch:
             return [self]
         pixels = len(self) * self.images.shape[-1] ** 2
         count = min(len(self), max(1, round(pixels / (size * FULL_SIDE**2))))
-        parts = zip(*(t.tensor_split(count) for t in vars(self).values()), strict=True)
-        return [Batch(*part) for part in parts]
+        given = {name: t for name, t in vars(self).items() if t is not None}
+        parts = zip(*(t.tensor_split(count) for t in given.values()), strict=True)
+        return [Batch(**dict(zip(given, part, strict=True))) for part in parts]
 
 
 def normalise(images: Tensor, data: DataConfig) -> Tensor:
@@ -89,6 +92,7 @@ class TrainLoader:
         seed: int,
         device: torch.device | str = "cpu",
         group: Group = ALONE,
+        teacher: Callable[[int], Tensor] | None = None,
     ) -> None:
         """Move the split to the device and pad it once.
 
@@ -100,6 +104,8 @@ class TrainLoader:
             seed: Of the run.
             device: Where batches live.
             group: Who shares each batch.
+            teacher: Maps an epoch to a teacher's logits for its N views, (N, K) in the order of
+                the split; they go along with the images.
 
         Raises:
             UserError: A batch does not split into equal slices, so that the mean of the ranks'
@@ -113,6 +119,7 @@ class TrainLoader:
         self.part = group.share(self.batch_size)
         self.seed = seed
         self.device = torch.device(device)
+        self.teacher = teacher
         self._padded = pad(self.split.images, data.augment)
 
     def __len__(self) -> int:
@@ -127,15 +134,32 @@ class TrainLoader:
             skip: Steps to leave out at the start, when a run resumes inside an epoch.
         """
         n, b = len(self.split), self.batch_size
-        order = torch.randperm(n, generator=stream(self.seed, "order", epoch))
-        draws = draw(n, self.data.augment, seed=self.seed, epoch=epoch)
-        draws = type(draws)(*(t.to(self.device) for t in vars(draws).values()))
-        order = order.to(self.device)
+        order = torch.randperm(n, generator=stream(self.seed, "order", epoch)).to(self.device)
+        draws = self._draws(epoch)
+        answers = None if self.teacher is None else self.teacher(epoch).to(self.device)
         for step in range(skip, len(self)):
             which = order[step * b : (step + 1) * b][self.part]
-            pixels = augment(self._padded, draws, which, self.data.augment)
-            images = cut_out(normalise(pixels, self.data), draws, which, self.data.augment)
-            yield Batch(images, self.split.labels[which], self.split.index[which])
+            batch = self._batch(which, draws)
+            yield batch if answers is None else replace(batch, teacher=answers[which])
+
+    def in_order(self, epoch: int, *, batch_size: int) -> Iterator[Batch]:
+        """Yield the same views of the same epoch in the order of the split, every image once."""
+        draws = self._draws(epoch)
+        for which in torch.arange(len(self.split), device=self.device).split(batch_size):
+            yield self._batch(which, draws)
+
+    def _draws(self, epoch: int) -> Draws:
+        """Return what an epoch does to each image, on the device."""
+        config = self.data.augment
+        seed = self.seed if config.seed is None else config.seed
+        draws = draw(len(self.split), config, seed=seed, epoch=epoch)
+        return Draws(*(t.to(self.device) for t in vars(draws).values()))
+
+    def _batch(self, which: Tensor, draws: Draws) -> Batch:
+        """Return the views of the images at these positions of the split."""
+        pixels = augment(self._padded, draws, which, self.data.augment)
+        images = cut_out(normalise(pixels, self.data), draws, which, self.data.augment)
+        return Batch(images, self.split.labels[which], self.split.index[which])
 
 
 def _unequal(batch_size: int, ranks: int) -> str:

@@ -261,12 +261,16 @@ def mcnemar(first: Predictions, second: Predictions) -> McNemar:
     Raises:
         ValueError: The two were made on different images.
     """
-    from scipy.special import bdtr
-
     a, b = _table([first, second]).astype(bool)
     only_first, only_second = int((a & ~b).sum()), int((b & ~a).sum())
-    tail = bdtr(min(only_first, only_second), only_first + only_second, 0.5)
-    return McNemar(only_first, only_second, min(1.0, 2 * float(tail)))
+    return McNemar(only_first, only_second, sign_test(only_first, only_second))
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """Return the exact two-sided p-value of so many wins and losses, if each is a fair coin."""
+    from scipy.special import bdtr
+
+    return min(1.0, 2 * float(bdtr(min(wins, losses), wins + losses, 0.5)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,64 +1,126 @@
 """Test-time augmentation: look at an image several times, and average what the network says.
 
-Each view is a function of whole batches; a set of views has a weight for each. Sources: the
-mirror image, Krizhevsky et al. (2012, section 4.1); mirror and one pixel of shift with these
-weights, Jordan (2024), arXiv:2404.00498, section 3.5; more views for unsure images alone, Hiverge
-(2025, cifar10-speedrun).
+Views and their sets are in `views` and `view_sets`, the means in `merging`. More views for unsure
+images alone: Hiverge (2025, cifar10-speedrun).
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+import sys
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from cifar_lessons.config import DataConfig, ViewsConfig
 from cifar_lessons.data.cifar import Split
 from cifar_lessons.data.loader import eval_batches
+from cifar_lessons.evaluation.merging import Merge, merge
 from cifar_lessons.evaluation.metrics import Predictions
+from cifar_lessons.evaluation.view_sets import ViewSet, view_set
+from cifar_lessons.evaluation.views import VIEWS
 from cifar_lessons.runtime import Runtime
 
-View = Callable[[Tensor], Tensor]  # (B, 3, H, W) -> the same shape
+Logits = npt.NDArray[np.float32]
 
 
-def flip(images: Tensor) -> Tensor:
-    """Return the mirror images, left for right."""
-    return images.flip(3)
+class Halves(Protocol):
+    """A network in two halves, as all of `models` are."""
+
+    head: nn.Module
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return (B, D) of normalised images."""
+
+    def eval(self) -> object:
+        """Set it to evaluation mode."""
 
 
-def shift(images: Tensor, *, down: int, right: int) -> Tensor:
-    """Return images moved by some pixels, with what lies at the border reflected into the gap."""
-    size, pad = images.shape[-1], max(abs(down), abs(right))
-    padded = F.pad(images, (pad,) * 4, mode="reflect")
-    return padded[:, :, pad - down : pad - down + size, pad - right : pad - right + size]
+@torch.inference_mode()
+def logits_of_views(
+    model: Halves,
+    split: Split,
+    data: DataConfig,
+    *,
+    views: Sequence[str],
+    runtime: Runtime,
+    batch_size: int = 125,
+    progress: bool = False,
+) -> dict[str, Logits]:
+    """Return what a network says to each of several views, so that any mean can be taken later.
+
+    The head computes in float32 whatever the precision: bf16 logits have 8 significant bits, and
+    near ties would fall by rounding, differently in each view.
+
+    Args:
+        model: Set to evaluation mode here, and left in it.
+        split: N images.
+        data: Normalisation.
+        views: Keys of `views.VIEWS`.
+        runtime: Device and precision.
+        batch_size: Images at once. Small batches stay in the cache of a CPU.
+        progress: Show a bar on a terminal.
+
+    Returns:
+        By view, (N, K), in the order of the split.
+    """
+    model.eval()
+    found: dict[str, list[Logits]] = {view: [] for view in views}
+    total = len(views) * -(-len(split) // batch_size)
+    hidden = not (progress and sys.stderr.isatty())
+    with tqdm(total=total, unit="batch", dynamic_ncols=True, disable=hidden) as bar:
+        for batch in eval_batches(split, data, batch_size=batch_size, device=runtime.device):
+            for view in views:
+                images = VIEWS[view](batch.images).contiguous(memory_format=torch.channels_last)
+                with runtime.autocast():
+                    features = model.features(images)
+                found[view].append(model.head(features.float()).cpu().numpy())
+                bar.update()
+    return {view: np.concatenate(parts) for view, parts in found.items()}
 
 
-def _up_left(images: Tensor) -> Tensor:
-    return shift(images, down=-1, right=-1)
+def predict_set(
+    model: Halves,
+    split: Split,
+    data: DataConfig,
+    *,
+    views: str | ViewSet,
+    merged: Merge = "logits",
+    runtime: Runtime,
+    batch_size: int = 125,
+    progress: bool = False,
+) -> Predictions:
+    """Return the predictions of a network that looks at each image in all views of a set.
+
+    Args:
+        model: Set to evaluation mode here, and left in it.
+        split: N images.
+        data: Normalisation.
+        views: A set, or its name in `view_sets.VIEW_SETS`.
+        merged: What is averaged; see `merging.merge`.
+        runtime: Device and precision.
+        batch_size: Images at once.
+        progress: Show a bar on a terminal.
+
+    Raises:
+        UserError: No such set; the nearest names are offered.
+    """
+    weights = (view_set(views) if isinstance(views, str) else views).weights
+    logits = logits_of_views(
+        model,
+        split,
+        data,
+        views=list(weights),
+        runtime=runtime,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    return Predictions(merge(logits, weights, merged), split.labels.cpu().numpy())
 
 
-def _down_right(images: Tensor) -> Tensor:
-    return shift(images, down=1, right=1)
-
-
-# Weight of the plain image, then of each further view; they add up to 1.
-VIEWS: Mapping[str, tuple[float, tuple[tuple[float, View], ...]]] = MappingProxyType(
-    {
-        "flip": (0.5, ((0.5, flip),)),
-        "flip_shift": (
-            0.25,
-            (
-                (0.25, flip),
-                (0.125, _up_left),
-                (0.125, lambda images: flip(_up_left(images))),
-                (0.125, _down_right),
-                (0.125, lambda images: flip(_down_right(images))),
-            ),
-        ),
-    }
-)
+# --- As a recipe asks for it -----------------------------------------------------------------
 
 
 def least_sure(logits: np.ndarray, share: float) -> np.ndarray:
@@ -102,15 +164,15 @@ def predict_views(
         batch_size: Images at once.
     """
     model.eval()
-    first, more = VIEWS[views.name]
+    (_, first), *more = view_set(views.name).weights.items()
     chosen = least_sure(plain.logits, views.hardest)
     total = first * plain.logits[chosen].astype(np.float32)
     start = 0
     part = split[torch.from_numpy(chosen)]
     for batch in eval_batches(part, data, batch_size=batch_size, device=runtime.device):
-        for weight, view in more:
+        for view, weight in more:
             with runtime.autocast():
-                images = view(batch.images).contiguous(memory_format=torch.channels_last)
+                images = VIEWS[view](batch.images).contiguous(memory_format=torch.channels_last)
                 logits = model(images).float().cpu().numpy()
             total[start : start + len(batch)] += weight * logits
         start += len(batch)

@@ -2,13 +2,23 @@
 
 from collections.abc import Callable
 
-from cifar_lessons.judges import data, evaluation, networks, precision, schedules, tuning
+from cifar_lessons.judges import (
+    data,
+    evaluation,
+    folds,
+    networks,
+    precision,
+    schedules,
+    tta,
+    tuning,
+)
 from cifar_lessons.verdicts import Claim, Evidence, Finding
 
 JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
     "C01": data.c01,
     "C02": data.c02,
     "C03": data.c03,
+    "C04": folds.c04,
     "C05": networks.accuracy,
     "C06": networks.c06,
     "C07": networks.accuracy,
@@ -17,6 +27,7 @@ JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
     "C10": schedules.c10,
     "C11": precision.c11,
     "C12": evaluation.c12,
+    "C18": tta.c18,
     "C19": precision.c19,
     "C21": tuning.c21,
 }

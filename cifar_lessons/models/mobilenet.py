@@ -2,8 +2,9 @@
 
 Source: Sandler et al. (2018), arXiv:1801.04381, table 2, with torchvision's rounding of
 channels. For 32x32 the stem and the second stage keep the image's size (stride 1, not 2), so
-that the last map is 4x4. Parameters at 10 classes: 2,236,682 at width 1.0, 1,368,234 at 0.75 and
-700,490 at 0.5. No dropout; PyTorch's default initialisation.
+that the last map is 4x4. With `stem_stride=2` it is 2x2, at a quarter of the multiplications
+(as `mobile_half` of Tian et al., 2019, RepDistiller). Parameters at 10 classes: 2,236,682 at width
+1.0, 1,368,234 at 0.75 and 700,490 at 0.5. No dropout; PyTorch's default initialisation.
 """
 
 import torch
@@ -86,13 +87,15 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(Classifier):
     """A 3x3 stem, 17 inverted residuals, a 1x1 to 1,280 channels, the mean, a linear head."""
 
-    def __init__(self, *, num_classes: int, width: float, fp32_strided_depthwise: bool) -> None:
+    def __init__(
+        self, *, num_classes: int, width: float, stem_stride: int, fp32_strided_depthwise: bool
+    ) -> None:
         """Build it; the arguments are those of `mobilenet_v2`."""
         # Narrow networks keep the 1,280 features (source, section 4 on the width multiplier).
         last = _round_channels(1280 * max(1.0, width))
         super().__init__(feature_dim=last, num_classes=num_classes)
         channels = _round_channels(32 * width)
-        layers = _conv_bn_relu(3, channels, 3)
+        layers = _conv_bn_relu(3, channels, 3, stride=stem_stride)
         for expansion, base, blocks, first_stride in STAGES:
             outputs = _round_channels(base * width)
             for index in range(blocks):
@@ -112,18 +115,23 @@ class MobileNetV2(Classifier):
 
     def features(self, x: Tensor) -> Tensor:
         """Return (B, 1280), or (B, 1280 * width) where wider, from (B, 3, 32, 32)."""
-        x = self.layers(x)  # (B, D, 4, 4)
+        x = self.layers(x)  # (B, D, 4, 4), or half that side with a stem of stride 2
         return nn.functional.adaptive_avg_pool2d(x, 1).flatten(1)
 
 
 def mobilenet_v2(
-    *, num_classes: int = 10, width: float = 1.0, fp32_strided_depthwise: bool = True
+    *,
+    num_classes: int = 10,
+    width: float = 1.0,
+    stem_stride: int = 1,
+    fp32_strided_depthwise: bool = True,
 ) -> MobileNetV2:
     """Return MobileNetV2 with CIFAR strides: 2,236,682 parameters at width 1.0.
 
     Args:
         num_classes: K >= 2.
         width: Factor on the channels of every layer but the last, > 0; 0.75 and 0.5 are usual.
+        stem_stride: 1 keeps the image's size in the first layer; 2 halves it, for a fast student.
         fp32_strided_depthwise: Keep the three depthwise convolutions with stride 2 in float32
             under autocast on a CPU, where bfloat16 is very slow; see `Fp32Conv2d`.
 
@@ -132,6 +140,11 @@ def mobilenet_v2(
     """
     if width <= 0:
         raise ValueError(f"width must be > 0, got {width}; 1.0 is the paper's")
+    if stem_stride not in (1, 2):
+        raise ValueError(f"stem_stride must be 1 or 2, got {stem_stride}; 1 suits 32x32")
     return MobileNetV2(
-        num_classes=num_classes, width=width, fp32_strided_depthwise=fp32_strided_depthwise
+        num_classes=num_classes,
+        width=width,
+        stem_stride=stem_stride,
+        fp32_strided_depthwise=fp32_strided_depthwise,
     )

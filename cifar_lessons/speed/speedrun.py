@@ -18,9 +18,8 @@ from cifar_lessons.data.cifar import Cifar, Split, load_or_synthetic
 from cifar_lessons.data.loader import Batch, TrainLoader
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.evaluation.tta import predict_views
-from cifar_lessons.experiment import new_model
+from cifar_lessons.experiment import new_model, objective_of
 from cifar_lessons.interleave import Contender, take_turns
-from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.runtime import Runtime, detect
 from cifar_lessons.speed.conditions import Conditions
 from cifar_lessons.speed.projection import Stage, compare, stages
@@ -98,7 +97,7 @@ def _trainer(recipe: Recipe, stage: Stage, loader: TrainLoader, runtime: Runtime
     """Return the recipe's training loop as it is in a stage."""
     model = new_model(recipe, seed=0, num_classes=10, runtime=runtime).train()
     optimizer, scaler = build_optimizer(model, recipe.optim), runtime.scaler()
-    objective = SupervisedObjective(label_smoothing=recipe.objective.label_smoothing)
+    objective = objective_of(recipe)
     rate = recipe.optim.peak_lr * RATE
 
     def step(batch: Batch) -> int:

@@ -276,7 +276,9 @@ def projections(
         above.plot(found[:, 0], scores, "o", color="C1", markersize=4)
         tried = len(np.unique(found[:, 0].round(6)))
         above.set_title(f"{label}: {len(found)} trials, {tried} values", fontsize="medium")
-        above.set_ylim(bottom=0)
         above.set_ylabel("score" if column == 0 else "")
         below.set_ylabel("the one that hardly does" if column == 0 else "")
+    # All panels share it, so it can only be set once the highest score of any search is drawn.
+    panels[0, 0].set_ylim(bottom=0)
+    panels[0, 0].set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", "0.25", "0.5", "0.75", "1"))
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cifar_lessons import recipes, runs
-from cifar_lessons.config import Recipe, differences, from_dict
+from cifar_lessons.config import Recipe, differences, from_dict, in_fold
 from cifar_lessons.evaluation.metrics import accuracy, negative_log_likelihood
 
 ROOT = Path(__file__).parent.parent.parent / "book" / "runs"
@@ -23,7 +23,8 @@ each_run = pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f"{f.parent.
 def test_its_numbers_are_those_of_its_logits(folder):
     run = runs.read_run(folder)
     expected = {}
-    for split in ("test", "val") if run.recipe["data"]["val_size"] else ("test",):
+    held_out = run.fold is not None or run.recipe["data"]["val_size"]
+    for split in ("test", "val") if held_out else ("test",):
         stored = run.logits(split)
         expected[f"{split}_accuracy"] = accuracy(stored)
         expected[f"{split}_loss"] = negative_log_likelihood(stored)
@@ -35,15 +36,24 @@ def test_its_numbers_are_those_of_its_logits(folder):
 @each_run
 def test_its_labels_are_the_official_ones(folder, real_data):
     from cifar_lessons.data.cifar import read_official, stratified_split
+    from cifar_lessons.data.folds import fold_split
+    from cifar_lessons.data.wrong_labels import plant
 
     run = runs.read_run(folder)
     _, train, _, test, _, digest = read_official(run.recipe["data"]["dataset"], real_data)
     np.testing.assert_array_equal(run.logits("test").labels, test)
     assert run.provenance["data_digest"] == digest
-    if size := run.recipe["data"]["val_size"]:
-        seed = run.recipe["data"]["split_seed"]
-        _, val = stratified_split(train, val_size=size, seed=seed)
-        np.testing.assert_array_equal(run.logits("val").labels, train[val])
+    data = from_dict(Recipe, run.recipe).data
+    if data.wrong_labels:
+        train = plant(train, share=data.wrong_labels, classes=10, seed=data.split_seed)
+    if data.folds:
+        _, val = fold_split(train, folds=data.folds, fold=data.fold, seed=data.split_seed)
+        np.testing.assert_array_equal(run.index(), val)
+    elif data.val_size:
+        _, val = stratified_split(train, val_size=data.val_size, seed=data.split_seed)
+    else:
+        return
+    np.testing.assert_array_equal(run.logits("val").labels, train[val])
 
 
 @each_run
@@ -52,9 +62,9 @@ def test_its_folder_is_whole(folder):
     recipe = from_dict(Recipe, content["recipe"])
     assert content["schema"] == runs.SCHEMA
     assert content["kind"] == "train"
-    assert folder == ROOT / recipe.name / f"seed{content['seed']}"
+    assert folder == ROOT / recipe.name / runs.run_key(recipe, content["seed"])
     expected = {"run.json", "history.csv", "test_logits.npz"}
-    expected |= {"val_logits.npz"} if recipe.data.val_size else set()
+    expected |= {"val_logits.npz"} if recipe.data.val_size or recipe.data.folds else set()
     expected |= {"weights.safetensors"} if "weights" in content else set()
     assert {path.name for path in folder.iterdir()} == expected
     with open(folder / "history.csv", newline="") as file:
@@ -83,6 +93,10 @@ def test_its_recipe_is_registered_and_unchanged(folder):
     """A stale run has to be trained again, or its recipe put back."""
     run = runs.read_run(folder)
     recipe = recipes.get(run.name)
+    data = run.recipe["data"]
+    if run.fold is not None:
+        assert data["split_seed"] == run.seed
+        recipe = in_fold(recipe, run.fold, folds=data["folds"], seed=run.seed)
     assert differences(run.recipe, recipe) == []
     assert 0 <= run.seed < recipe.seeds
 
@@ -99,7 +113,7 @@ def test_it_lies_in_its_band_or_is_a_surprise_with_a_reason(folder):
 def test_its_weights_are_the_recorded_ones(folder):
     path, run = folder / "weights.safetensors", runs.read_run(folder)
     recipe = recipes.get(run.name)
-    assert path.exists() is (recipe.keep_weights and run.seed == 0)
+    assert path.exists() is (recipe.keep_weights and run.key == "seed0")
     if path.exists():
         raw = path.read_bytes()
         assert run.weights == {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
@@ -112,5 +126,11 @@ def test_all_weights_together_fit_into_git():
 def test_no_seed_is_left_out_in_the_middle():
     """Seeds are 0 to n - 1, and every finished one is recorded: a gap looks like a choice."""
     for folder in sorted({f.parent for f in FOLDERS}):
-        seeds = sorted(int(f.name.removeprefix("seed")) for f in FOLDERS if f.parent == folder)
+        keys = {f.name for f in FOLDERS if f.parent == folder}
+        folds = sorted(key for key in keys if "-fold" in key)
+        seeds = sorted(int(key.removeprefix("seed")) for key in keys - set(folds))
         assert seeds == list(range(len(seeds))), folder.name
+        for seed in {key.partition("-fold")[0] for key in folds}:  # all folds, or none
+            found = [runs.read_run(folder / key) for key in folds if key.startswith(f"{seed}-")]
+            count = found[0].recipe["data"]["folds"]
+            assert sorted(run.fold for run in found) == list(range(count)), folder.name

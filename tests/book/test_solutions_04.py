@@ -27,6 +27,7 @@ class TestExercises(Exercises):
         (1, {"// (patience + 1)": "// max(1, patience)"}),
         (2, {"np.linspace(0.5, 0.0, steps)": "np.full(steps, 0.1)"}),
         (2, {"np.linspace(0.5, 0.0, steps)": "np.linspace(0.0, 0.5, steps)"}),
+        (2, {"np.linspace(0.5, 0.0, steps)": "np.linspace(1.0, 0.0, steps)"}),  # the chapter's own
         (2, {"np.linspace(0.5, 0.0, steps)": "0.5 * np.geomspace(1, 1e-3, steps)"}),  # too early
         (2, {"np.linspace(0.5, 0.0, steps)": "np.linspace(2.5, 0.0, steps)"}),  # explodes at first
     ]
@@ -36,7 +37,7 @@ class TestExercises(Exercises):
     "rates",
     [
         "0.25 * (1 + np.cos(np.pi * np.arange(steps) / steps))",
-        "0.5 * np.minimum(1, 2 - 2 * np.arange(steps) / steps)",
+        "0.4 * np.minimum(1, 2 - 2 * np.arange(steps) / steps)",
     ],
 )
 def test_the_others_that_solution_3_names_pass_too(rates):

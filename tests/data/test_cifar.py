@@ -193,6 +193,45 @@ def test_a_split_that_cannot_be_stratified_is_told(size):
         stratified_split(np.arange(500) % 10, val_size=size, seed=0)
 
 
+# --- folds and wrong labels -------------------------------------------------------------------
+
+
+def test_a_fold_is_held_out_in_place_of_the_validation_split(tiny_official):
+    options = {"root": tiny_official.root, "val_size": 20, "folds": 5, "split_seed": 3}
+    folds = [load(fold=fold, **options) for fold in range(5)]
+    held_out = [k for data in folds for k in data.val.index.tolist()]
+    assert sorted(held_out) == list(range(120))
+    for data in folds:
+        assert (len(data.train), len(data.val), len(data.test)) == (96, 24, 40)
+        assert not {*data.train.index.tolist()} & {*data.val.index.tolist()}
+        labels = torch.from_numpy(tiny_official.train[1])
+        assert torch.equal(data.val.labels, labels[data.val.index])
+        assert set(np.bincount(data.val.labels).tolist()) <= {2, 3}
+
+
+def test_more_folds_than_images_of_a_class_are_told(tiny_official):
+    with pytest.raises(UserError, match=r"need 30 images of the smallest class, and there are 12"):
+        load(root=tiny_official.root, folds=30)
+
+
+def test_wrong_labels_are_planted_before_the_cut_and_never_in_the_test_images(tiny_official):
+    options = {"root": tiny_official.root, "wrong_labels": 0.25, "split_seed": 1}
+    whole = load(val_size=0, **options)
+    true = torch.from_numpy(tiny_official.train[1])
+    wrong = whole.train.labels != true
+    assert wrong.sum() == 30
+    assert torch.equal(whole.test.labels, torch.from_numpy(tiny_official.test[1]))
+    assert torch.equal(whole.train.images, load(root=tiny_official.root, val_size=0).train.images)
+    folds = [load(folds=3, fold=fold, **options) for fold in range(3)]
+    for data in folds:
+        for split in (data.train, data.val):
+            assert torch.equal(split.labels, whole.train.labels[split.index])
+        # Stratified over the labels as they are: nobody who cuts real data knows the others.
+        found = np.bincount(data.val.labels, minlength=10)
+        share = np.bincount(whole.train.labels, minlength=10) / 3
+        assert abs(found - share).max() < 1
+
+
 # --- the real data ----------------------------------------------------------------------------
 
 

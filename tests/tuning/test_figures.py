@@ -98,6 +98,13 @@ def test_projections_count_the_values_that_each_search_tried():
     assert titles == ["grid: 9 trials, 3 values", "random: 9 trials, 9 values"]
 
 
+def test_projections_cut_off_no_score_of_a_later_search():
+    found = {"low": np.full((2, 2), 0.2), "high": np.full((2, 2), 0.9)}
+    above = figures.projections(found, lambda x, y: x + 0 * y).axes[:2]
+    assert [axes.get_ylim()[0] for axes in above] == [0, 0]
+    assert all(axes.get_ylim()[1] > 0.9 for axes in above)
+
+
 def test_fields_have_words():
     assert figures.words("optim.peak_lr") == "peak learning rate"
     assert figures.words("optim.clip_norm") == "clip norm"

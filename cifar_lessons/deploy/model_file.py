@@ -1,0 +1,112 @@
+"""An ONNX file of ours: what stands in it beside the graph, and the checks before it is run.
+
+A file may come from anywhere. It is parsed as data, must name its classes and normalise by itself,
+and may not point to other files.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_lessons.errors import UserError
+
+if TYPE_CHECKING:
+    import onnx
+
+KEY = "cifar_lessons"  # of the metadata that makes a file ours
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class About:
+    """What a deployed model says about itself.
+
+    Attributes:
+        name: The recipe and key of the run, such as `resnet18 seed0`.
+        classes: Names, in the order of the logits.
+        weights: sha256 of the weights that were exported.
+        precision: fp32 or int8.
+        test_accuracy: A fraction; of the run, before any quantisation.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    weights: str
+    precision: str
+    test_accuracy: float
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A checked file: its bytes, and what it says about itself."""
+
+    content: bytes
+    about: About
+
+    @property
+    def sha256(self) -> str:
+        """Return the sha256 of the bytes."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def sign(model: "onnx.ModelProto", about: About) -> bytes:
+    """Return the file of a graph together with what it is."""
+    del model.metadata_props[:]
+    entry = model.metadata_props.add()
+    entry.key = KEY
+    entry.value = json.dumps({"format": FORMAT, **vars(about)}, sort_keys=True)
+    return bytes(model.SerializeToString())
+
+
+def read_model(path: Path) -> ModelFile:
+    """Return an exported model.
+
+    Raises:
+        UserError: No file, a damaged one, or one that `cifar-lessons export` did not write.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"cannot read {path} ({error.strerror}); `cifar-lessons export RUN` makes such a file"
+        ) from None
+    return check_model(content, path.name)
+
+
+def check_model(content: bytes, name: str) -> ModelFile:
+    """Return the bytes of an exported model, checked; `name` is for messages.
+
+    Raises:
+        UserError: See `read_model`.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    again = "export it again with `cifar-lessons export RUN`"
+    try:
+        model = onnx.load_from_string(content)
+        if not model.graph.node:
+            raise ValueError("it holds no graph")
+        onnx.checker.check_model(model)
+    except (DecodeError, onnx.checker.ValidationError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{name} is damaged or no ONNX file ({reason}); {again}") from None
+    facts = {entry.key: entry.value for entry in model.metadata_props}.get(KEY)
+    if facts is None:
+        raise UserError(
+            f"{name} is an ONNX file of another program: its pixels, classes and normalisation "
+            f"are unknown; {again}"
+        )
+    if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
+        raise UserError(f"{name} keeps weights in other files, which are not read; {again}")
+    try:
+        fields = json.loads(facts)
+        if fields.pop("format") != FORMAT:
+            raise ValueError("another version of the format")
+        fields["classes"] = tuple(fields["classes"])
+        about = About(**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{name} says nothing usable about itself ({error}); {again}") from None
+    return ModelFile(content, about)

@@ -1,0 +1,1 @@
+"""What test-time augmentation gains: measured on the recorded networks, in tables, in figures."""

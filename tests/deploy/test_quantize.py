@@ -1,0 +1,61 @@
+"""Mirrors cifar_lessons/deploy/quantize.py."""
+
+import logging
+
+import numpy as np
+import onnx
+import pytest
+
+from cifar_lessons.deploy.backends import OnnxRuntime
+from cifar_lessons.deploy.quantize import quantize
+from cifar_lessons.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def quantised(exported, images):
+    return quantize(exported, images)
+
+
+def test_weights_are_bytes_with_a_scale_for_each_output_channel(exported, quantised):
+    graph = onnx.load_from_string(quantised.content).graph
+    filters = [t for t in graph.initializer if t.data_type == onnx.TensorProto.INT8]
+    convolutions = [n for n in graph.node if n.op_type == "Conv"]
+    assert len([t for t in filters if len(t.dims) == 4]) == len(convolutions) == 20
+    sizes = {t.name: list(t.dims) for t in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and len(sizes.get(node.input[0], [])) == 4:
+            assert sizes[node.input[1]] == sizes[node.input[0]][:1]
+
+
+def test_answers_stay_near_and_the_file_says_int8(exported, quantised, images):
+    plain, small = OnnxRuntime(exported)(images), OnnxRuntime(quantised)(images)
+    spread = plain.std()
+    assert 0 < np.abs(plain - small).max() < 0.5 * spread  # near, and not the same file
+    assert quantised.about.precision == "int8"
+    assert quantised.about.weights == exported.about.weights
+
+
+def test_normalisation_head_and_softmax_stay_in_float(quantised):
+    """What the head and the softmax take and give is no dequantised number but the head's input."""
+    graph = onnx.load_from_string(quantised.content).graph
+    made_by = {name: node.op_type for node in graph.node for name in node.output}
+    [head] = [n for n in graph.node if n.op_type == "Gemm"]
+    [softmax] = [n for n in graph.node if n.op_type == "Softmax"]
+    assert softmax.input[0] == head.output[0]
+    assert {t.data_type for t in graph.initializer if t.name in head.input[1:]} == {1}  # float
+    [first] = [n for n in graph.node if n.op_type == "Sub"]
+    assert made_by[first.input[0]] == "Cast"
+
+
+def test_twice_or_on_too_few_images_is_one_line(exported, quantised, images):
+    with pytest.raises(UserError, match="tiny seed0 is int8 already"):
+        quantize(quantised, images)
+    with pytest.raises(UserError, match="at least 100 training images, got 20"):
+        quantize(exported, images[:20])
+
+
+def test_the_quantisers_advice_is_kept_back_and_logging_is_as_before(exported, images, caplog):
+    before = logging.getLogger().level
+    quantize(exported, images)
+    assert logging.getLogger().level == before
+    assert not caplog.records
