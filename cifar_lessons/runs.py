@@ -80,10 +80,14 @@ class Run:
         """Return the stored predictions on `test` or `val`.
 
         Raises:
-            UserError: Nothing is stored for that split.
+            UserError: Nothing is stored for that split, or logits and labels that no network gives.
         """
         stored = self._stored(split, "logits", "labels")
-        return Predictions(stored["logits"].astype(np.float32), stored["labels"])
+        try:
+            return Predictions(stored["logits"].astype(np.float32), stored["labels"])
+        except ValueError as error:
+            path = self.folder / f"{split}_logits.npz"
+            raise UserError(f"cannot use {path}: {error}, and record the run again") from None
 
     def index(self) -> npt.NDArray[np.int64]:
         """Return which of the training images a fold held out, in the order of its logits.
