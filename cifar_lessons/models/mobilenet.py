@@ -86,6 +86,8 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(Classifier):
     """A 3x3 stem, 17 inverted residuals, a 1x1 to 1,280 channels, the mean, a linear head."""
 
+    last_stage = "layers"
+
     def __init__(self, *, num_classes: int, width: float, fp32_strided_depthwise: bool) -> None:
         """Build it; the arguments are those of `mobilenet_v2`."""
         # Narrow networks keep the 1,280 features (source, section 4 on the width multiplier).
