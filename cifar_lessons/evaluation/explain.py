@@ -142,8 +142,9 @@ def cascade(model: nn.Module, *, seed: int) -> Iterator[tuple[str, nn.Module]]:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(seed + 1000 * number)
             for module in part.modules():
-                if hasattr(module, "reset_parameters"):
-                    module.reset_parameters()
+                reset = getattr(module, "reset_parameters", None)
+                if callable(reset):
+                    reset()
         yield name, forgetting
 
 
