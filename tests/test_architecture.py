@@ -35,10 +35,11 @@ RULES: dict[str, list[str]] = {
     "objectives": ["data"],
     "training": ["atomic", "config", "data", "distributed", "errors", "objectives", "runtime"],
     "evaluation.metrics": [],  # numpy alone
+    "evaluation.outsiders": [],
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
     "recipes": ["config", "errors"],
     "runs": ["atomic", "config", "errors", "evaluation.metrics"],
-    "studies": ["data", "errors", "models", "recipes", "runs"],
+    "studies": ["data", "errors", "models", "recipes", "robustness", "runs"],
     # The ledger and the figures, from recorded runs alone.
     "tables": [],
     "verdicts": ["evaluation.metrics"],
@@ -51,10 +52,16 @@ RULES: dict[str, list[str]] = {
     "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables", "targets"],
     "canvas": [],
     "plots": ["canvas", "evaluation.metrics", "reports"],
+    "inside_plots": ["canvas"],
     "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
     "experiment": [*LIBRARY, "distributed", "errors", "runs"],
     "notebook": [*LIBRARY, "errors", "experiment", "plots"],
+    # Spoiled images, and test images that are in train as well.
+    "robustness.answers": ["atomic", "errors"],
+    "robustness.tables": ["evaluation.metrics", "runs", "tables"],
+    "robustness.figures": ["canvas"],
+    "robustness": [*LIBRARY, "errors", "experiment", "recipes", "runs"],
     # Searching the settings of a recipe. What reads and draws a search needs no torch, no Optuna.
     "tuning.space": ["config", "errors"],
     "tuning.trials": ["runs", "tuning.space"],
@@ -189,6 +196,8 @@ WITHOUT_TORCH = [
     *("atomic", "bench_commands", "canvas", "claims", "cli", "config", "distributed", "errors"),
     *(
         "evaluation.metrics",
+        "evaluation.outsiders",
+        "inside_plots",
         "joining",
         "judges",
         "plots",
@@ -197,6 +206,7 @@ WITHOUT_TORCH = [
         "runs",
         "schedule_plots",
     ),
+    *("robustness.answers", "robustness.figures", "robustness.tables"),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
     *("typed", "verdicts"),
@@ -301,6 +311,7 @@ ELSEWHERE = {
     "__main__": "test_cli.py",
     "canvas": "test_plots.py",  # what its figures are drawn on
     "data.__init__": "test_architecture.py",
+    "robustness.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
     "judges.__init__": "test_claims.py",  # the ledger asks them all
     "speed.__init__": "test_architecture.py",

@@ -37,7 +37,7 @@ class Store:
             try:
                 self._entries = json.loads(path.read_text())
                 [self[key] for key in self._entries]
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, LookupError, TypeError, AttributeError):
                 raise UserError(
                     f"{path} is damaged: delete it, and the study begins anew"
                 ) from None

@@ -55,7 +55,7 @@ def near_duplicates(root: Path) -> dict[str, Any]:
     run, runtime = runs.find_run(NETWORK), detect()
     print(f"features of {len(train) + len(test):,} images by {NETWORK}", flush=True)
     features = [features_of(run, images, runtime) for images in (train, test)]
-    proposed = proposals(*features)
+    proposed = proposals(*features, count=CANDIDATES)
     print("their details at all shifts", flush=True)
     best, detail = most_alike(train, test, proposed)
     listed = np.flatnonzero(detail >= LISTED)
@@ -98,7 +98,7 @@ def features_of(run: runs.Run, images: Images, runtime: Runtime) -> Floats:
     return np.concatenate(found)
 
 
-def proposals(train: Floats, test: Floats, *, count: int = CANDIDATES) -> Whole:
+def proposals(train: Floats, test: Floats, *, count: int) -> Whole:
     """Return the train images nearest to each test image by cosine, nearest first: (N, count).
 
     The mean of the train features is taken away first: activations are positive, so all of them
