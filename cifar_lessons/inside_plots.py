@@ -39,7 +39,7 @@ def heat(
         raise ValueError(f"{len(titles)} titles for {len(images)} images; give one each, or none")
     use_book_style()
     rows, columns = 1 + len(maps), len(images)
-    figure = BookFigure(figsize=(1.0 * columns + 0.9, 1.0 * rows + 0.25))
+    figure = BookFigure(figsize=(1.0 * columns + 1.1, 1.0 * rows + 0.25))
     figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
@@ -91,7 +91,7 @@ def forgetting(checks: Mapping[str, Mapping[str, npt.NDArray[np.float64]]]) -> F
     axes.set_xticks(x, ["trained", *(f"+ {part}" for part in parts)], rotation=25, ha="right")
     axes.set(ylabel="rank correlation with\nthe trained network's map", ylim=(-0.4, 1.05))
     axes.set_xlabel("forgotten so far")
-    axes.legend()
+    axes.legend(loc="center right", bbox_to_anchor=(1.0, 0.68))  # what passes and what fails part
     return figure
 
 

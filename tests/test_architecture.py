@@ -62,6 +62,7 @@ RULES: dict[str, list[str]] = {
     "robustness.tables": ["evaluation.metrics", "runs", "tables"],
     "robustness.figures": ["canvas"],
     "robustness": [*LIBRARY, "errors", "experiment", "recipes", "runs"],
+    "kept": [*LIBRARY, "experiment", "notebook", "recipes", "runs"],
     # Searching the settings of a recipe. What reads and draws a search needs no torch, no Optuna.
     "tuning.space": ["config", "errors"],
     "tuning.trials": ["runs", "tuning.space"],

@@ -103,7 +103,8 @@ def test_parameter_counts_are_those_of_the_contract():
 
 
 @pytest.mark.parametrize(
-    ("name", "module"), [("corruptions", "corruption_study"), ("near_duplicates", "near_duplicates")]
+    ("name", "module"),
+    [("corruptions", "corruption_study"), ("near_duplicates", "near_duplicates")],
 )
 def test_studies_of_networks_are_measured_by_their_modules(monkeypatch, tmp_path, name, module):
     at = f"cifar_lessons.robustness.{module}.{name}"

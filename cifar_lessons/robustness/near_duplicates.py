@@ -13,6 +13,7 @@ our shifts. Half of ours are not in their list. So both counts are lower bounds.
 trusted was looked at, pair by pair: see `LOOKED_AT`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import torch
 
 from cifar_lessons import runs
 from cifar_lessons.config import Recipe, from_dict
-from cifar_lessons.data.cifar import read_official
+from cifar_lessons.data.cifar import Cifar, read_official
 from cifar_lessons.data.loader import normalise
 from cifar_lessons.experiment import load_model
 from cifar_lessons.runtime import Runtime, detect
@@ -76,6 +77,33 @@ def near_duplicates(root: Path) -> dict[str, Any]:
             "detail": [round(float(d), 3) for d in detail[listed]],
         },
     }
+
+
+def sheet(study: Mapping[str, Any], data: Cifar, *, count: int) -> tuple[Images, list[str]]:
+    """Return some recorded pairs as images with titles, from the most alike to the least.
+
+    Args:
+        study: Values of the study.
+        data: In the official order, whose positions the study keeps.
+        count: Of pairs, evenly spread over all that are listed.
+
+    Returns:
+        Test and train images in turn, (2 * count, 3, 32, 32), and the shared detail above each
+        test image.
+
+    Raises:
+        ValueError: The data is in another order.
+    """
+    if not data.official_order:
+        raise ValueError("pairs are positions in the official order, and this data has another")
+    every = torch.cat([data.train.images, data.val.images])
+    place = torch.cat([data.train.index, data.val.index]).argsort()
+    test, train, shared = (np.array(study["pairs"][k]) for k in ("test", "train", "detail"))
+    some = np.linspace(0, len(test) - 1, count).round().astype(np.int64)
+    left = data.test.images[torch.from_numpy(test[some])]
+    right = every[place[torch.from_numpy(train[some])]]
+    images = torch.stack([left, right], 1).flatten(0, 1).numpy()
+    return images, [title for s in shared[some] for title in (f"{s:.2f}", "")]
 
 
 def features_of(run: runs.Run, images: Images, runtime: Runtime) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cifar_lessons.data import cifar
 from cifar_lessons.robustness import near_duplicates as near
 
 
@@ -101,3 +102,22 @@ def test_the_study_finds_the_copies_that_were_put_there(photographs, keep, monke
     assert found["pairs"]["detail"] == sorted(found["pairs"]["detail"], reverse=True)
     assert found["test_images"] == 20
     assert json.loads(json.dumps(found)) == found
+
+
+def test_a_sheet_shows_the_recorded_pairs_wherever_the_split_has_put_them(tiny_official):
+    data = cifar.load("cifar10", root=tiny_official.root, val_size=20)
+    study = {
+        "pairs": {"test": [5, 1, 7], "train": [0, 119, 33], "detail": [1.0, 0.734, 0.5]},
+    }
+    images, titles = near.sheet(study, data, count=3)
+    train, test = tiny_official.train[0], tiny_official.test[0]
+    expected = [test[5], train[0], test[1], train[119], test[7], train[33]]
+    np.testing.assert_array_equal(images, np.stack(expected))
+    assert titles == ["1.00", "", "0.73", "", "0.50", ""]
+    few, _ = near.sheet(study, data, count=2)  # the first and the last
+    np.testing.assert_array_equal(few, np.stack(expected[:2] + expected[4:]))
+
+
+def test_a_sheet_needs_the_official_order():
+    with pytest.raises(ValueError, match="positions in the official order"):
+        near.sheet({}, cifar.synthetic(num_train=40, num_test=10, val_size=10), count=1)
