@@ -11,7 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cifar_lessons import runs
-from cifar_lessons.evaluation.metrics import Estimate, Predictions, holm, wilson_interval
+from cifar_lessons.evaluation.metrics import (
+    Estimate,
+    Predictions,
+    holm,
+    paired_difference,
+    wilson_interval,
+)
 from cifar_lessons.tables import Markdown, Table
 
 Study = Mapping[str, Any] | None  # the values of a study, or None where it is not recorded
@@ -138,8 +144,8 @@ def not_kept(study: Study) -> Markdown:
         return Markdown("")
     listed = ", ".join(f"`{name}`" for name in names)
     return Markdown(
-        f"**Not recorded yet:** {listed}: listed, but no weights are kept. A recipe with "
-        "`keep_weights=True` that is trained and recorded joins in when "
+        f"**Not recorded yet:** {listed}: listed, but no weights were kept when the study ran. A "
+        "recipe with `keep_weights=True` that is trained and recorded joins in when "
         "`cifar-lessons study corruptions --record` runs again; the rest is not computed again."
     )
 
@@ -226,6 +232,38 @@ def without_twins(study: Study, found: Mapping[str, Sequence[runs.Run]]) -> Tabl
         "The difference in points, with a 95 % interval over test images, and seeds where there "
         "are several."
     )
+    return Table(columns, rows, caption if rows else NOTHING)
+
+
+def memory(
+    study: Study, first: Sequence[runs.Run] | None, second: Sequence[runs.Run] | None
+) -> Table:
+    """Return how two recipes differ on the near duplicates and on all other test images.
+
+    Args:
+        study: Of near duplicates.
+        first: Runs of one recipe by seed, or None where there are none.
+        second: Of the other.
+    """
+    chosen, rows = twins(study), []
+    shared = sorted({r.seed for r in first or ()} & {r.seed for r in second or ()})
+    if len(chosen) and shared:
+        sides = [
+            [r.logits("test") for r in side or () if r.seed in shared] for side in (first, second)
+        ]
+        inside = np.zeros(len(sides[0][0]), bool)
+        inside[chosen] = True
+        for label, part in (("the near duplicates", inside), ("all other images", ~inside)):
+            a, b = ([Predictions(p.logits[part], p.labels[part]) for p in side] for side in sides)
+            shares = [float(np.mean([p.correct for p in side])) for side in (a, b)]
+            cells = [f"{100 * share:.1f} %" for share in shares]
+            rows.append([label, f"{part.sum():,}", *cells, _signed(paired_difference(a, b))])
+    names = [side[0].name if side else "–" for side in (first, second)]
+    caption = (
+        f"Test accuracy over {len(shared)} paired seeds; the difference is the second minus the "
+        "first, in points with a 95 % interval over test images and seeds."
+    )
+    columns = ("On", "Images", *names, "Difference")
     return Table(columns, rows, caption if rows else NOTHING)
 
 

@@ -146,6 +146,25 @@ def test_recorded_runs_are_scored_without_the_twins(recorded, copies):
     assert "without the 3 near duplicates" in table.caption
 
 
+def test_memory_compares_two_recipes_on_the_twins_and_on_the_rest(recorded, copies):
+    recorded("simple_cnn", 0.75, seeds=range(3))
+    recorded("simple_cnn_flip_crop", 0.8, seeds=range(2))
+    found = reports.available(["simple_cnn", "simple_cnn_flip_crop"])
+    first, second = found.values()
+    table = tables.memory(copies, first, second)
+    assert table.columns == ("On", "Images", "simple_cnn", "simple_cnn_flip_crop", "Difference")
+    assert [row[1] for row in table.rows] == ["3", "1,997"]
+    assert "over 2 paired seeds" in table.caption
+    rest = [
+        np.mean([np.delete(r.logits().correct, [4, 9, 70]) for r in side[:2]])
+        for side in (first, second)
+    ]
+    assert table.rows[1][2] == f"{100 * rest[0]:.1f} %"
+    assert table.rows[1][4].startswith(f"{100 * (rest[1] - rest[0]):+.2f} (")
+    assert tables.memory(copies, first, None).caption == tables.NOTHING
+    assert tables.memory(None, first, second).caption == tables.NOTHING
+
+
 def test_without_a_study_everything_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path))
     assert tables.recorded("corruptions") is None
