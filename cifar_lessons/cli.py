@@ -487,7 +487,8 @@ def study(
     Example: cifar-lessons study data_facts --record
 
     Args:
-        name: data_facts, data_facts_cifar100, parameter_counts or tta.
+        name: data_facts, data_facts_cifar100, parameter_counts, corruptions (some half an hour;
+            the same command goes on), near_duplicates or tta.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         record: Keep the facts with the recorded runs.
     """
@@ -496,6 +497,11 @@ def study(
     from cifar_lessons import runs, studies
     from cifar_lessons.data.cifar import data_root
 
+    if record and runs.is_dirty():  # before it is measured, not after
+        raise UserError(
+            f"--record needs committed code, so that {name} can be repeated; commit it, or leave "
+            "--record out"
+        )
     if name == "tta":
         from cifar_lessons.tta.study import study_tta
 

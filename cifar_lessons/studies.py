@@ -92,7 +92,7 @@ def near_test(train: Images, test: Images, *, above: float = NEAR) -> int:
     The nearest train image is sought among 8x8 grey thumbnails, then compared pixel by pixel. At a
     correlation over 0.95, 29 of the 30 pairs that we looked at showed one photograph twice. Copies
     that are shifted or scaled escape, so the true number is larger: Barz & Denzler (2020,
-    arXiv:1902.00423) found 3.3 % by eye.
+    arXiv:1902.00423) found 3.3 % by eye, and `robustness.near_duplicates` finds shifted ones too.
     """
     found = np.zeros(len(test), bool)
     small = _unit(_thumbnails(test))
@@ -149,9 +149,25 @@ def parameter_counts() -> Facts:
     return {"models": counts, "recipes": recipes, "blocks": blocks}
 
 
+def corruptions(root: Path) -> Facts:
+    """Return the accuracy of the kept networks on spoiled test images."""
+    from cifar_lessons.robustness.corruption_study import corruptions
+
+    return corruptions(root)
+
+
+def near_duplicates(root: Path) -> Facts:
+    """Return the test images that have a near duplicate in train, by our own features."""
+    from cifar_lessons.robustness.near_duplicates import near_duplicates
+
+    return near_duplicates(root)
+
+
 STUDIES: dict[str, Callable[[Path], Facts]] = {
+    "corruptions": corruptions,
     "data_facts": data_facts,
     "data_facts_cifar100": lambda root: data_facts(root, "cifar100"),
+    "near_duplicates": near_duplicates,
     "parameter_counts": lambda root: parameter_counts(),
 }
 

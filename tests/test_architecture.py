@@ -45,10 +45,11 @@ RULES: dict[str, list[str]] = {
     "evaluation.contrasts": ["evaluation.metrics"],
     "evaluation.resampling": ["evaluation.metrics"],
     "evaluation.resolution": ["evaluation.metrics"],
+    "evaluation.outsiders": [],
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
     "recipes": ["config", "errors"],
     "runs": ["atomic", "config", "errors", "evaluation.metrics"],
-    "studies": ["data", "errors", "models", "recipes", "runs"],
+    "studies": ["data", "errors", "models", "recipes", "robustness", "runs"],
     # The ledger and the figures, from recorded runs alone.
     "tables": [],
     "verdicts": ["evaluation.metrics"],
@@ -85,6 +86,7 @@ RULES: dict[str, list[str]] = {
         *("evaluation.calibration", "evaluation.metrics", "evaluation_plots"),
     ],
     "interactive": [],
+    "inside_plots": ["canvas"],
     "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
     "experiment": [*LIBRARY, "distributed", "errors", "runs"],
@@ -99,6 +101,12 @@ RULES: dict[str, list[str]] = {
         "training",
     ],
     "notebook": [*LIBRARY, "errors", "experiment", "plots"],
+    # Spoiled images, and test images that are in train as well.
+    "robustness.answers": ["atomic", "errors"],
+    "robustness.tables": ["evaluation.metrics", "runs", "tables"],
+    "robustness.figures": ["canvas"],
+    "robustness": [*LIBRARY, "errors", "experiment", "recipes", "runs"],
+    "kept": [*LIBRARY, "experiment", "notebook", "recipes", "runs"],
     # Searching the settings of a recipe. What reads and draws a search needs no torch, no Optuna.
     "tuning.space": ["config", "errors"],
     "tuning.trials": ["runs", "tuning.space"],
@@ -272,6 +280,8 @@ WITHOUT_TORCH = [
     *(
         "evaluation.metrics",
         "evaluation.resolution",
+        "evaluation.outsiders",
+        "inside_plots",
         "joining",
         "judges",
         "plots",
@@ -282,6 +292,7 @@ WITHOUT_TORCH = [
     ),
     *("evaluation.cross_validation", "evaluation.label_errors", "folds.command"),
     *("folds.figures", "folds.out_of_fold", "folds.report", "folds.study"),
+    *("robustness.answers", "robustness.figures", "robustness.tables"),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
     *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
@@ -387,6 +398,7 @@ ELSEWHERE = {
     "__main__": "test_cli.py",
     "canvas": "test_plots.py",  # what its figures are drawn on
     "data.__init__": "test_architecture.py",
+    "robustness.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
     "interactive.__init__": "test_architecture.py",
     "folds.__init__": "test_architecture.py",

@@ -185,11 +185,20 @@ def test_the_examples_of_the_help_are_commands(typed, monkeypatch):
         ("study tta", "keeps weights; record one first, such as `cifar-lessons record"),
         ("predict", "predict needs an image; try `cifar-lessons predict cat.png`"),
         ("predict cat.png", "no file cat.png: give the path of a PNG or JPEG"),
-        ("study weather", "no study 'weather': known: data_facts"),
+        ("study weather", "no study 'weather': known: corruptions, data_facts"),
     ],
 )
 def test_a_mistake_gets_one_line_with_the_value_and_the_mend(typed, line, said):
     assert said in typed(*shlex.split(line)).mistake
+
+
+def test_a_study_to_record_needs_committed_code_before_it_is_measured(typed, monkeypatch):
+    from cifar_lessons import studies
+
+    monkeypatch.setattr(runs, "is_dirty", lambda: True)
+    monkeypatch.setattr(studies, "measure", lambda *_: pytest.fail("it was measured"))
+    said = typed("study", "corruptions", "--record").mistake
+    assert "--record needs committed code, so that corruptions can be repeated" in said
 
 
 # --- data that is not there, or not right -----------------------------------------------------

@@ -102,6 +102,16 @@ def test_parameter_counts_are_those_of_the_contract():
     assert json.loads(json.dumps(found)) == found
 
 
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("corruptions", "corruption_study"), ("near_duplicates", "near_duplicates")],
+)
+def test_studies_of_networks_are_measured_by_their_modules(monkeypatch, tmp_path, name, module):
+    at = f"cifar_lessons.robustness.{module}.{name}"
+    monkeypatch.setattr(at, lambda root: {"measured in": str(root)})
+    assert studies.measure(name, tmp_path) == {"measured in": str(tmp_path)}
+
+
 def test_an_unknown_study_is_answered_with_the_nearest_name(tmp_path):
     with pytest.raises(UserError, match="no study 'data_fact': did you mean 'data_facts'"):
         studies.measure("data_fact", tmp_path)

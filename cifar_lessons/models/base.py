@@ -18,10 +18,12 @@ class Classifier(nn.Module):
         head: Maps (B, D) to (B, K); a linear layer, with dropout before it in some networks.
         any_side: Whether smaller images fit, as progressive resizing shows them; a network whose
             linear layer follows the positions of the image takes 32 pixels alone.
+        last_stage: Name of the submodule that gives the last maps; see `last_conv`.
     """
 
     head: nn.Module
     any_side: bool = True
+    last_stage: str
 
     def __init__(self, *, feature_dim: int, num_classes: int) -> None:
         """Remember the two sizes; the subclass builds the layers.
@@ -43,6 +45,15 @@ class Classifier(nn.Module):
         Args:
             images: Some thousand normalised training images, (N, 3, 32, 32), not augmented.
         """
+
+    @property
+    def last_conv(self) -> nn.Module:
+        """Return the last module that still knows where things are: its output is (B, C, h, w).
+
+        After it the positions are averaged, or mixed by a linear layer. Grad-CAM looks at its
+        output through a forward hook.
+        """
+        return self.get_submodule(self.last_stage)
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the network sees in normalised images: (B, 3, 32, 32) to (B, D)."""

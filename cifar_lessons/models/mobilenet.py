@@ -87,6 +87,8 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(Classifier):
     """A 3x3 stem, 17 inverted residuals, a 1x1 to 1,280 channels, the mean, a linear head."""
 
+    last_stage = "layers"
+
     def __init__(
         self, *, num_classes: int, width: float, stem_stride: int, fp32_strided_depthwise: bool
     ) -> None:

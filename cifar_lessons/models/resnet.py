@@ -96,6 +96,8 @@ class Bottleneck(nn.Module):
 class ResNet(Classifier):
     """A 3x3 stem, four stages of blocks, the mean over positions, and a linear head."""
 
+    last_stage = "layer4"
+
     def __init__(
         self,
         block: type[BasicBlock] | type[Bottleneck],

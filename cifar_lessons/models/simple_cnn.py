@@ -27,6 +27,7 @@ class SimpleCNN(Classifier):
     """
 
     any_side = False
+    last_stage = "convs"
 
     def __init__(self, *, num_classes: int = 10) -> None:
         """Build it: 2,122,186 parameters at 10 classes."""
@@ -58,6 +59,7 @@ class DeepCNN(Classifier):
     """Four 3x3 convolutions with `pools` max-pools, then the two linear layers of SimpleCNN."""
 
     any_side = False
+    last_stage = "convs"
 
     def __init__(
         self,

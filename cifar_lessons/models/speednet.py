@@ -64,6 +64,8 @@ class Group(nn.Module):
 class SpeedNet(Classifier):
     """A whitening layer, three groups, the maximum over positions, and a linear head."""
 
+    last_stage = "groups"
+
     def __init__(
         self, *, num_classes: int, widths: Sequence[int], norm_momentum: float, whiten: bool
     ) -> None:

@@ -12,7 +12,8 @@ import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from cifar_lessons import evaluation_plots, plots
+from cifar_lessons import evaluation_plots, inside_plots, plots
+from cifar_lessons.robustness import figures as robustness
 from cifar_lessons.speed import figures as speed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +40,7 @@ DRAWS = {
 } | {"imshow", "subplots", "figure"}
 DRAWS |= {
     name
-    for module in (speed, evaluation_plots)
+    for module in (speed, evaluation_plots, robustness, inside_plots)
     for name, value in vars(module).items()
     if getattr(value, "__annotations__", {}).get("return") is speed.Figure
 }

@@ -96,6 +96,15 @@ def test_features_and_head_make_the_forward_pass(model, images):
     torch.testing.assert_close(model.head(features), model(images), rtol=0, atol=0)
 
 
+def test_the_last_stage_gives_the_last_maps(model, images):
+    seen = []
+    model.last_conv.register_forward_hook(lambda _, __, out: seen.append(out))
+    model.eval()(images)
+    [maps] = seen
+    assert maps.ndim == 4
+    assert min(maps.shape[2:]) >= 3  # it still knows where things are
+
+
 def test_smaller_images_fit_where_a_network_says_so(model):
     small = torch.randn(2, 3, 20, 20)
     if model.any_side:

@@ -1,0 +1,1 @@
+"""What the test images leave open: spoiled images, and test images that are in train as well."""
