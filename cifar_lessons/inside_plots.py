@@ -95,7 +95,7 @@ def forgetting(checks: Mapping[str, Mapping[str, npt.NDArray[np.float64]]]) -> F
     return figure
 
 
-def confidence(
+def spread_of_scores(
     groups: Mapping[str, Mapping[str, npt.NDArray[np.float64]]], *, xlabel: str
 ) -> Figure:
     """Draw how scores spread: a panel for each network, a line for each group of pictures.

@@ -129,7 +129,7 @@ def test_the_examples_of_the_help_are_commands(typed, monkeypatch):
         ("trian simple_cnn", "no command 'trian': did you mean 'train'?"),
         ("zzz", "no command 'zzz': known: "),
         ("train", "Missing from cifar-lessons train: RECIPE A name from `cifar-lessons list`"),
-        ("train simple_cnn --sed 3", "Unrecognized options: --sed, 3: did you mean --seed or"),
+        ("train simple_cnn --sed 3", "Unrecognized options: --sed, 3: did you mean --seed"),
         ("train simple_cnn again", "Unrecognized options: again; `cifar-lessons train --help`"),
         ("train simple_cnn --seed one", "Error parsing --seed: invalid literal for int() with"),
         ("train simple_cnn --set", "Missing value for argument '--set'"),

@@ -45,14 +45,14 @@ def test_forgetting_starts_at_one_and_names_the_parts():
 
 def test_confidence_has_a_panel_a_network_and_a_line_a_group():
     scores = {"test images": np.linspace(0.5, 1, 50), "drawings": np.linspace(0.1, 1, 20)}
-    figure = inside_plots.confidence({"small": scores, "large": scores}, xlabel="probability")
+    figure = inside_plots.spread_of_scores({"small": scores, "large": scores}, xlabel="probability")
     assert [axes.get_title() for axes in figure.axes] == ["small", "large"]
     heights = [patch.get_data().values for patch in figure.axes[0].patches]
     assert [h.sum() for h in heights] == pytest.approx([1, 1])
 
 
 @pytest.mark.parametrize(
-    "draw", [inside_plots.forgetting, lambda x: inside_plots.confidence(x, xlabel="")]
+    "draw", [inside_plots.forgetting, lambda x: inside_plots.spread_of_scores(x, xlabel="")]
 )
 def test_nothing_to_draw_says_so(draw):
     [axes] = draw({}).axes
