@@ -446,7 +446,7 @@ def study(
     Example: cifar-lessons study data_facts --record
 
     Args:
-        name: data_facts, data_facts_cifar100, parameter_counts or tta.
+        name: data_facts, data_facts_cifar100, distillation_share, parameter_counts or tta.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         record: Keep the facts with the recorded runs.
     """

@@ -149,9 +149,17 @@ def parameter_counts() -> Facts:
     return {"models": counts, "recipes": recipes, "blocks": blocks}
 
 
+def distillation_share(root: Path) -> Facts:
+    """Return how loudly a teacher speaks beside the labels, by loss and student."""
+    from cifar_lessons.distilling.share import distillation_share
+
+    return distillation_share(root)
+
+
 STUDIES: dict[str, Callable[[Path], Facts]] = {
     "data_facts": data_facts,
     "data_facts_cifar100": lambda root: data_facts(root, "cifar100"),
+    "distillation_share": distillation_share,
     "parameter_counts": lambda root: parameter_counts(),
 }
 

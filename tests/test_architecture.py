@@ -40,7 +40,7 @@ RULES: dict[str, list[str]] = {
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
     "recipes": ["config", "errors"],
     "runs": ["atomic", "config", "errors", "evaluation.metrics"],
-    "studies": ["data", "errors", "models", "recipes", "runs"],
+    "studies": ["data", "distilling.share", "errors", "models", "recipes", "runs"],
     # The ledger and the figures, from recorded runs alone.
     "tables": [],
     "verdicts": ["evaluation.metrics"],
@@ -89,6 +89,11 @@ RULES: dict[str, list[str]] = {
     ],
     "tta.figures": ["canvas", "evaluation.merging", "tta.results"],
     "tta": [*LIBRARY, "errors", "experiment", "runs"],
+    # What a teacher is worth. What reads and draws it needs no torch.
+    "distilling.doubts": ["evaluation.merging", "evaluation.metrics", "recipes", "runs"],
+    "distilling.report": ["evaluation.metrics", "recipes", "reports", "runs", "tables"],
+    "distilling.figures": ["canvas", "distilling.doubts", "distilling.report"],
+    "distilling": [*LIBRARY, "experiment", "recipes", "runs"],
     # Measuring speed: it builds the steps that it times.
     "interleave": ["runtime"],
     "plain_loop": ["config", "data"],
@@ -222,6 +227,7 @@ WITHOUT_TORCH = [
     ),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
+    *("distilling.doubts", "distilling.figures", "distilling.report"),
     *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
     *("typed", "verdicts"),
 ]
@@ -325,6 +331,7 @@ ELSEWHERE = {
     "__main__": "test_cli.py",
     "canvas": "test_plots.py",  # what its figures are drawn on
     "data.__init__": "test_architecture.py",
+    "distilling.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
     "judges.__init__": "test_claims.py",  # the ledger asks them all
     "speed.__init__": "test_architecture.py",

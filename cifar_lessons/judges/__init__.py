@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cifar_lessons.judges import data, networks, precision, schedules, tta, tuning
+from cifar_lessons.judges import data, distillation, networks, precision, schedules, tta, tuning
 from cifar_lessons.verdicts import Claim, Evidence, Finding
 
 JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
@@ -16,6 +16,8 @@ JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
     "C09": networks.c09,
     "C10": schedules.c10,
     "C11": precision.c11,
+    "C14": distillation.c14,
+    "C15": distillation.c15,
     "C18": tta.c18,
     "C19": precision.c19,
     "C21": tuning.c21,
