@@ -414,8 +414,8 @@ def mobilenet_w05_kd_soft() -> Recipe:
 def mobilenet_w05_dkd() -> Recipe:
     """… with decoupled distillation (C15).
 
-    Its source takes 8 for the others, tuned for a hundred classes and with a warm-up of the term. At
-    our rate that hardly learned in a trial of 200 steps on training images, so it was set to 2
+    Its source takes 8 for the others, tuned for a hundred classes and with a warm-up of the term.
+    At our rate that hardly learned in a trial of 200 steps on training images, so it was set to 2
     before any run was recorded (the page "What did not help").
     """
     return replace(

@@ -14,8 +14,12 @@ from cifar_lessons.canvas import BookFigure, empty_figure, new_axes, use_book_st
 from cifar_lessons.distilling.doubts import Answers, soften
 from cifar_lessons.distilling.report import Study, Values, share_of
 
-LABEL = {"facecolor": "C1", "hatch": "//", "edgecolor": "white"}  # the right class, in every panel
-OTHER = {"facecolor": "C0", "edgecolor": "white"}
+LABEL: dict[str, Any] = {
+    "facecolor": "C1",
+    "hatch": "//",
+    "edgecolor": "white",
+}  # the right class, in every panel
+OTHER: dict[str, Any] = {"facecolor": "C0", "edgecolor": "white"}
 
 
 def _bars(

@@ -63,21 +63,16 @@ def share_card(study: Study | None) -> Markdown:
 def share_table(study: Study | None) -> Table:
     """Return the norm of each term's gradient on the weights, and the teacher's share of both."""
     rows = []
-    for student, arms in (study["values"]["students"] if study else {}).items():
+    values: Values = study["values"] if study else {"students": {}}
+    for student, arms in values["students"].items():
         for arm, places in arms.items():
-            terms = places["weights"]
-            rows.append(
-                (
-                    f"{student}: {arm}",
-                    f"{terms['labels']:.3g}",
-                    f"{terms['teacher']:.3g}",
-                    *(
-                        f"{100 * share_of(study['values'], student, arm, place):.0f} %"
-                        for place in ("weights", "logits")
-                    ),
-                )
-            )
-    columns = ("Student and loss", "Labels' term", "Teacher's term")
+            terms = [f"{places['weights'][term]:.3g}" for term in ("labels", "teacher")]
+            shares = [
+                f"{100 * share_of(values, student, arm, place):.0f} %"
+                for place in ("weights", "logits")
+            ]
+            rows.append((f"{student}: {arm}", *terms, *shares))
+    columns: tuple[str, ...] = ("Student and loss", "Labels' term", "Teacher's term")
     columns += ("Teacher's share", "Share on the logits")
     caption = (
         "Norm of each term's gradient on the student's weights, a mean over batches, and the "
@@ -115,7 +110,12 @@ def arms_table(found: RunsByLabel, *, base: str, teacher: str = "resnet18") -> T
                 f"{fmean(run.minutes for run in seeds):.1f}",
             )
         )
-    columns = ("Learns from", "Test accuracy", "Above labels alone", "The same on validation")
+    columns: tuple[str, ...] = (
+        "Learns from",
+        "Test accuracy",
+        "Above labels alone",
+        "The same on validation",
+    )
     columns += (f"Says what {teacher} says", "Seeds", "Minutes a run")
     caption = (
         "Mean test accuracy with its 95 % interval; points above the students without a teacher, "
@@ -206,7 +206,12 @@ def costs_table(
                 (latency or {}).get(label, "not recorded yet"),
             )
         )
-    columns = ("Network", "Test accuracy", "Points against the teacher", "Parameters")
+    columns: tuple[str, ...] = (
+        "Network",
+        "Test accuracy",
+        "Points against the teacher",
+        "Parameters",
+    )
     columns += ("Against the teacher", "Multiplications", "Latency of one picture")
     caption = (
         "What each network reaches and costs. Differences are paired over the seeds of both; with "
