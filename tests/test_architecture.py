@@ -45,7 +45,7 @@ RULES: dict[str, list[str]] = {
     "tables": [],
     "verdicts": ["evaluation.metrics"],
     "targets": [],
-    "judges": ["evaluation.metrics", "targets", "tta.results", "verdicts"],
+    "judges": ["distilling.results", "evaluation.metrics", "targets", "tta.results", "verdicts"],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
         "verdicts",
@@ -91,8 +91,11 @@ RULES: dict[str, list[str]] = {
     "tta": [*LIBRARY, "errors", "experiment", "runs"],
     # What a teacher is worth. What reads and draws it needs no torch.
     "distilling.doubts": ["evaluation.merging", "evaluation.metrics", "recipes", "runs"],
-    "distilling.report": ["evaluation.metrics", "recipes", "reports", "runs", "tables"],
-    "distilling.figures": ["canvas", "distilling.doubts", "distilling.report"],
+    "distilling.results": ["config", "recipes", "runs"],
+    "distilling.report": [
+        *("distilling.results", "evaluation.metrics", "recipes", "reports", "runs", "tables"),
+    ],
+    "distilling.figures": ["canvas", "distilling.doubts", "distilling.results"],
     "distilling": [*LIBRARY, "experiment", "recipes", "runs"],
     # Measuring speed: it builds the steps that it times.
     "interleave": ["runtime"],
@@ -227,7 +230,7 @@ WITHOUT_TORCH = [
     ),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
-    *("distilling.doubts", "distilling.figures", "distilling.report"),
+    *("distilling.doubts", "distilling.figures", "distilling.report", "distilling.results"),
     *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
     *("typed", "verdicts"),
 ]

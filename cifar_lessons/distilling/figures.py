@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from cifar_lessons.canvas import BookFigure, empty_figure, new_axes, use_book_style
 from cifar_lessons.distilling.doubts import Answers, soften
-from cifar_lessons.distilling.report import Study, Values, share_of
+from cifar_lessons.distilling.results import Recorded, share_of
 
 LABEL: dict[str, Any] = {
     "facecolor": "C1",
@@ -111,11 +111,11 @@ def in_two_parts(answers: Answers, number: int, *, temperature: float = 4.0) -> 
     return figure
 
 
-def gradient_shares(study: Study | None) -> Figure:
+def gradient_shares(study: Recorded | None) -> Figure:
     """Draw the teacher's share of the gradient, by student and loss, from the recorded study."""
     if study is None:
         return empty_figure()
-    values: Values = study["values"]
+    values = study.values
     students, arms = values["students"], values["arms"]
     figure, axes = new_axes(7, 0.9 + 0.8 * len(students))
     thick = 0.8 / len(arms)

@@ -4,66 +4,41 @@ Nothing is measured here, and no torch. Where runs or the study are missing, a t
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from cifar_lessons import recipes, runs
+from cifar_lessons.distilling.results import STUDY, Recorded, Values, share_of
 from cifar_lessons.evaluation.metrics import Estimate, mean_interval, paired_difference
 from cifar_lessons.reports import RunsByLabel
 from cifar_lessons.runs import Run
 from cifar_lessons.tables import Markdown, Table
 
-STUDY = "distillation_share"
 NOTHING = "Nothing is recorded yet."
-Values = Mapping[str, Any]
-Study = Mapping[str, Any]  # its `values` and its `provenance`
 
 
 # --- The teacher's share of the gradient -----------------------------------------------------
 
 
-def recorded(root: Path | None = None) -> Study | None:
-    """Return the study of the teacher's share, or None where it is not recorded.
-
-    Args:
-        root: Folder of the recorded runs; see `runs.runs_root`.
-    """
-    try:
-        return runs.load_study(STUDY, root=root)
-    except runs.MissingRun:
-        return None
-
-
-def share_of(values: Values, student: str, arm: str, place: str) -> float:
-    """Return the teacher's share of the gradient, in [0, 1].
-
-    Args:
-        values: Of the study.
-        student: One of its students.
-        arm: One of its recipes.
-        place: Where the gradient is taken: `logits` or `weights`.
-    """
-    terms = values["students"][student][arm][place]
-    return float(terms["teacher"] / (terms["teacher"] + terms["labels"]))
-
-
-def share_card(study: Study | None) -> Markdown:
-    """Return how the study was made."""
+def share_card(study: Recorded | None) -> Markdown:
+    """Return how the study was made, and which students it has not seen yet."""
+    command = f"`{runs.study_command(STUDY)} --record`"
     if study is None:
-        return Markdown(f"*Not recorded yet: `{runs.study_command(STUDY)} --record` measures it.*")
-    values, facts = study["values"], study["provenance"]
-    return Markdown(
+        return Markdown(f"*Not recorded yet: {command} measures it.*")
+    values, facts = study.values, study.provenance
+    line = (
         f"*Recorded: {values['images']:,} training views in batches of {values['batch_size']}, "
         f"teacher {values['teacher']}, {facts['device']}, {values['precision']}, torch "
         f"{facts['packages']['torch']}, commit {facts['git_commit'][:7]}.*"
     )
+    if study.missing:
+        line += f" Not measured yet: {', '.join(study.missing)}; {command} adds them."
+    return Markdown(line)
 
 
-def share_table(study: Study | None) -> Table:
+def share_table(study: Recorded | None) -> Table:
     """Return the norm of each term's gradient on the weights, and the teacher's share of both."""
     rows = []
-    values: Values = study["values"] if study else {"students": {}}
+    values: Values = study.values if study else {"students": {}}
     for student, arms in values["students"].items():
         for arm, places in arms.items():
             terms = [f"{places['weights'][term]:.3g}" for term in ("labels", "teacher")]

@@ -19,16 +19,13 @@ from cifar_lessons import experiment, recipes, runs, runtime
 from cifar_lessons.config import DataConfig, Distillation, Recipe, from_dict
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.data.loader import Batch, TrainLoader
+from cifar_lessons.distilling.results import ARMS, STUDENT, losses, trained
 from cifar_lessons.objectives.distillation import DistillationObjective
 from cifar_lessons.runs import Run
 from cifar_lessons.runtime import Runtime
 
 Facts = dict[str, Any]  # ready for JSON
 
-# The printed loss, the same put right, and the others that are trained.
-ARMS = ("mobilenet_w05_article", "mobilenet_w05_kd", "mobilenet_w05_kd_soft", "mobilenet_w05_dkd")
-STUDENT = "mobilenet_w05"
-TRAINED = (STUDENT, "resnet18_w16")  # those of them that are recorded with their weights
 BATCHES = 8
 
 
@@ -58,7 +55,8 @@ def distillation_share(root: Path | None) -> Facts:
         "batch_size": recipe.batch_size,
         "precision": here.precision,
         "data": data.digest,
-        "arms": list(ARMS),
+        "arms": losses(),
+        "weights": {run.name: run.weights["sha256"] for run in trained() if run.weights},
         "students": found,
     }
 
@@ -89,10 +87,8 @@ def _students(recipe: Recipe, here: Runtime) -> Iterator[tuple[str, nn.Module]]:
     """Yield the student before training, and networks that are recorded with their weights."""
     new = experiment.new_model(recipe, seed=0, num_classes=10, runtime=here)
     yield f"{recipe.name}, untrained", new
-    for name in TRAINED:
-        for _, _, run in runs.status(recipes.get(name)):
-            if run and run.weights:
-                yield f"{name}, trained", experiment.load_model(run, here)
+    for run in trained():
+        yield f"{run.name}, trained", experiment.load_model(run, here)
 
 
 def _norms(student: nn.Module, batches: list[Batch], config: Distillation) -> Facts:

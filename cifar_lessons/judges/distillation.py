@@ -1,5 +1,6 @@
 """Judges of chapter 11: the distillation loss as it is printed, and what a student loses."""
 
+from cifar_lessons.distilling.results import STUDY, is_current, share_of
 from cifar_lessons.verdicts import (
     Claim,
     Evidence,
@@ -20,7 +21,9 @@ def c14(claim: Claim, evidence: Evidence) -> Finding:
     divergence taken as a mean over images: by that factor its weight is another one.
     """
     assert claim.value is not None
-    study = evidence.studies["distillation_share"]
+    study = evidence.studies[STUDY]
+    if not is_current(study):
+        return Finding("open", "the study holds other losses than today's arms", "")
     printed, meant = claim.numbers["printed"], claim.numbers["meant"]
     low, high = (claim.value + s * claim.precision for s in (-1, 1))
     ratios, details = [], []
@@ -28,8 +31,7 @@ def c14(claim: Claim, evidence: Evidence) -> Finding:
         for place in ("logits", "weights"):
             factor = arms[printed][place]["teacher"] / arms[meant][place]["teacher"]
             ratios.append(claim.numbers["ratio"] * factor)
-        share = {arm: _share(places["weights"]) for arm, places in arms.items()}
-        told = ", ".join(f"{arm} {100 * s:.0f} %" for arm, s in share.items())
+        told = ", ".join(f"{a} {100 * share_of(study, student, a, 'weights'):.0f} %" for a in arms)
         details.append(f"{student}, the teacher's share of the gradient on the weights: {told}")
     ours = f"{_span(ratios)} : 1 in place of {claim.value:g} : 1"
     verdict: Verdict
@@ -45,10 +47,6 @@ def c14(claim: Claim, evidence: Evidence) -> Finding:
             "the default mean divides by the classes as well"
         )
     return Finding(verdict, reason, ours, details=tuple(details))
-
-
-def _share(terms: dict[str, float]) -> float:
-    return terms["teacher"] / (terms["teacher"] + terms["labels"])
 
 
 def _span(numbers: list[float]) -> str:

@@ -1,10 +1,11 @@
-"""A made-up study of the teacher's share."""
+"""Made-up answers of a teacher, and a made-up study of its share."""
 
 from typing import Any
 
 import pytest
 
 from cifar_lessons.distilling.doubts import Answers, stored_answers
+from cifar_lessons.distilling.results import Recorded
 
 
 @pytest.fixture
@@ -13,7 +14,7 @@ def answers(tmp_path) -> Answers:
 
 
 @pytest.fixture
-def study() -> dict[str, Any]:
+def study() -> Recorded:
     def terms(labels: float, teacher: float) -> dict[str, Any]:
         return {
             "logits": {"labels": 1.0, "teacher": 1.0},
@@ -21,19 +22,19 @@ def study() -> dict[str, Any]:
         }
 
     arms = {"printed": terms(3, 1), "right": terms(1, 9)}
-    return {
-        "values": {
-            "teacher": "resnet18 seed0",
-            "classes": 10,
-            "images": 1_024,
-            "batch_size": 128,
-            "precision": "fp32",
-            "arms": list(arms),
-            "students": {"new": arms, "trained": arms},
-        },
-        "provenance": {
-            "device": "Made-up CPU",
-            "packages": {"torch": "9.8.7"},
-            "git_commit": "abcdef0123456789",
-        },
+    values = {
+        "teacher": "resnet18 seed0",
+        "classes": 10,
+        "images": 1_024,
+        "batch_size": 128,
+        "precision": "fp32",
+        "arms": {arm: {"kind": "distillation"} for arm in arms},
+        "weights": {},
+        "students": {"new": arms, "trained": arms},
     }
+    provenance = {
+        "device": "Made-up CPU",
+        "packages": {"torch": "9.8.7"},
+        "git_commit": "abcdef0123456789",
+    }
+    return Recorded(values, provenance, ())

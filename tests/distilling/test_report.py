@@ -1,6 +1,5 @@
 """Mirrors cifar_lessons/distilling/report.py."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -30,19 +29,10 @@ def column(table, name: str) -> list[str]:
 # --- the study -------------------------------------------------------------------------------
 
 
-def test_a_study_is_read_where_there_is_one(study, tmp_path):
-    assert report.recorded(tmp_path) is None
-    folder = tmp_path / "studies"
-    folder.mkdir()
-    (folder / "distillation_share.json").write_text(json.dumps(study))
-    assert report.recorded(tmp_path) == study
-
-
-def test_the_share_is_the_teachers_part_of_both_norms(study):
-    assert report.share_of(study["values"], "new", "printed", "weights") == 0.25
-    assert report.share_of(study["values"], "new", "right", "weights") == 0.9
+def test_a_row_for_each_student_and_loss(study):
     table = report.share_table(study)
     assert column(table, "Student and loss")[:2] == ["new: printed", "new: right"]
+    assert column(table, "Labels' term")[:2] == ["3", "1"]
     assert column(table, "Teacher's share")[:2] == ["25 %", "90 %"]
     assert column(table, "Share on the logits")[:2] == ["50 %", "50 %"]
 
@@ -51,7 +41,11 @@ def test_without_a_study_the_command_is_shown(study):
     told = "cifar-lessons study distillation_share --record"
     assert told in report.share_card(None)
     assert report.share_table(None).caption == "Nothing is recorded yet."
-    assert "1,024 training views in batches of 128" in report.share_card(study)
+    card = report.share_card(study)
+    assert "1,024 training views in batches of 128" in card
+    assert "Not measured yet" not in card
+    later = report.share_card(replace(study, missing=("mobilenet_w05",)))
+    assert f"Not measured yet: mobilenet_w05; `{told}` adds them" in later
 
 
 # --- students --------------------------------------------------------------------------------

@@ -13,12 +13,13 @@ from cifar_lessons import experiment, recipes, runs, studies
 from cifar_lessons.config import DataConfig, ModelConfig, OptimConfig, Recipe
 from cifar_lessons.data.cifar import Cifar, synthetic
 from cifar_lessons.distilling import share
+from cifar_lessons.distilling.results import ARMS, is_current
 from cifar_lessons.errors import UserError
 from cifar_lessons.runtime import Runtime
 
 FP32 = Runtime(device=torch.device("cpu"), precision="fp32")
 TINY = ModelConfig(name="deep_cnn", options={"widths": [4, 4, 8, 8], "pools": 4, "dropout": 0.0})
-ARTICLE, RIGHT, SOFT, DKD = share.ARMS
+ARTICLE, RIGHT, SOFT, DKD = ARMS
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def _small(monkeypatch, tmp_path, data):
     monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path / "recorded"))
     monkeypatch.setattr(share, "BATCHES", 2)
     monkeypatch.setattr(experiment, "load_data", lambda recipe, root: data)
-    for name in ("resnet18", "resnet18_w16", "mobilenet_w05", *share.ARMS):
+    for name in ("resnet18", "resnet18_w16", "mobilenet_w05", *ARMS):
         small = dataclasses.replace(recipes.get(name), model=TINY, epochs=1, batch_size=20)
         monkeypatch.setitem(recipes.RECIPES, name, lambda small=small: small)
 
@@ -64,6 +65,8 @@ def test_the_printed_term_is_a_tenth_and_the_labels_term_the_same(data, tmp_path
     found = studies.measure("distillation_share", tmp_path)
     assert (found["images"], found["classes"], found["batch_size"]) == (40, 10, 20)
     assert json.loads(json.dumps(found)) == found
+    assert is_current(found)
+    assert found["weights"] == {}
     [(name, arms)] = found["students"].items()
     assert name == "mobilenet_w05, untrained"
     for place in ("logits", "weights"):
@@ -82,6 +85,7 @@ def test_kept_networks_are_students_too(data, tmp_path):
     record("mobilenet_w05", data, tmp_path, weights=False)  # recorded, its weights were not kept
     found = studies.measure("distillation_share", tmp_path)
     assert list(found["students"]) == ["mobilenet_w05, untrained", "resnet18_w16, trained"]
+    assert list(found["weights"]) == ["resnet18_w16"]
 
 
 @pytest.mark.usefixtures("_small")

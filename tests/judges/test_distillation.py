@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
+from cifar_lessons.distilling.results import losses
 from cifar_lessons.verdicts import Evidence
 
 PRINTED, MEANT = "mobilenet_w05_article", "mobilenet_w05_kd"
 
 
-def study(*factors: float, classes: int = 10) -> Evidence:
+def study(*factors: float, classes: int = 10, **changes: Any) -> Evidence:
     """What is stored of students whose printed term is smaller by these factors."""
 
     def terms(teacher: float) -> dict[str, Any]:
@@ -19,7 +20,8 @@ def study(*factors: float, classes: int = 10) -> Evidence:
         f"student {n}": {PRINTED: terms(3 / factor), MEANT: terms(3.0)}
         for n, factor in enumerate(factors)
     }
-    return Evidence(studies={"distillation_share": {"classes": classes, "students": students}})
+    values = {"classes": classes, "students": students, "arms": losses(), **changes}
+    return Evidence(studies={"distillation_share": values})
 
 
 def test_c14_is_corrected_where_the_printed_term_is_too_small(judge):
@@ -42,6 +44,14 @@ def test_c14_is_open_where_students_differ_and_says_from_where_to_where(judge):
     assert found.verdict == "open"
     assert found.ours.startswith("0.233 to 2.33 : 1")
     assert "9.9 to 10.1 times" in judge("C14", study(9.9, 10.1)).reason
+
+
+def test_c14_is_open_where_the_study_is_of_other_losses(judge):
+    found = judge("C14", study(10, arms={}))
+    assert (found.verdict, found.reason) == (
+        "open",
+        "the study holds other losses than today's arms",
+    )
 
 
 SIZES = {"resnet18": 11_173_962, "mobilenet": 2_236_682, "mobilenet_kd": 2_236_682}
