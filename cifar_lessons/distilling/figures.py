@@ -117,7 +117,7 @@ def gradient_shares(study: Recorded | None) -> Figure:
         return empty_figure()
     values = study.values
     students, arms = values["students"], values["arms"]
-    figure, axes = new_axes(7, 0.9 + 0.8 * len(students))
+    figure, axes = new_axes(7, 1.6 + 0.9 * len(students))
     thick = 0.8 / len(arms)
     for index, arm in enumerate(arms):
         found = [share_of(values, student, arm, "weights") for student in students]
