@@ -487,8 +487,8 @@ def study(
     Example: cifar-lessons study data_facts --record
 
     Args:
-        name: data_facts, data_facts_cifar100, parameter_counts, corruptions (some half an hour;
-            the same command goes on), near_duplicates or tta.
+        name: data_facts, data_facts_cifar100, parameter_counts, distillation_share, corruptions
+            (some half an hour; the same command goes on), near_duplicates or tta.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         record: Keep the facts with the recorded runs.
     """

@@ -150,12 +150,14 @@ def train(
     Raises:
         UserError: The processes of the group work on different things, or cannot share a batch; a
             distillation has no teacher.
+        ValueError: The teacher answers for other views than the student sees.
     """
     runtime = in_precision(runtime, recipe.precision)
     group = runtime.group
     objective = objective_of(recipe, teacher)
     identity = _identity(recipe, seed, data, runtime)
     if teacher:
+        teacher.require_views(data.train, recipe.data, seed=seed)
         identity["teacher"] = teacher.digest
     group.agree({**identity, "training images": len(data.train), "commit": commit})
     with group.together():

@@ -8,12 +8,15 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from torch import nn
+
 from cifar_lessons import plots, runtime
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar, load_or_synthetic
 from cifar_lessons.errors import UserError
 from cifar_lessons.experiment import train
 from cifar_lessons.training.fit import FitResult
+from cifar_lessons.training.teacher import Teacher
 
 Profile = Literal["quick", "full"]
 QUICK_IMAGES = 2_048  # a few seconds for a small network on two CPU cores
@@ -28,25 +31,52 @@ class Session:
     runtime: runtime.Runtime
     profile: Profile
 
-    def train(self, recipe: Recipe, *, seed: int = 0, **changes: Any) -> FitResult:
+    def train(
+        self, recipe: Recipe, *, seed: int = 0, teacher: Teacher | None = None, **changes: Any
+    ) -> FitResult:
         """Train live: all of it in the full profile, a labelled taste in the quick one.
 
         Args:
             recipe: What to train.
             seed: Of everything random.
+            teacher: Of a distillation; from `teacher`.
             changes: Fields of the recipe to replace, such as `epochs=1`.
         """
-        recipe = replace(recipe, **changes)
-        data = self.data
+        recipe, data = replace(recipe, **changes), self._live()
         if self.profile == "quick":
             recipe = replace(recipe, epochs=min(recipe.epochs, QUICK_EPOCHS))
-            some = slice(0, QUICK_IMAGES)
-            data = replace(data, train=data.train[some], val=data.val[slice(0, 500)])
             print(
                 f"A quick taste, not a result: {len(data.train):,} images, {recipe.epochs} "
                 f"epochs, {self.runtime.device}, {self.runtime.precision}."
             )
-        return train(recipe, data, seed=seed, runtime=self.runtime)
+        return train(recipe, data, seed=seed, runtime=self.runtime, teacher=teacher)
+
+    def teacher(self, network: nn.Module, recipe: Recipe, *, seed: int = 0) -> Teacher:
+        """Return a network's answers to the views of live students, kept in memory.
+
+        Nothing is asked before the first student trains; the next one finds the answers.
+
+        Args:
+            network: Trained, on the device, on pixels normalised as the recipe says.
+            recipe: Of a student. Others with the same augmentation may share the teacher.
+            seed: Of the students' runs, where their augmentation has none of its own.
+        """
+        return Teacher(
+            network,
+            self._live().train,
+            recipe.data,
+            name="the live teacher",
+            weights="live",  # the answers outlive no notebook, so no digest has to tell them apart
+            seed=seed,
+            runtime=runtime.in_precision(self.runtime, recipe.precision),
+        )
+
+    def _live(self) -> Cifar:
+        """Return the images that live cells train on."""
+        if self.profile == "full":
+            return self.data
+        train_part, val_part = slice(0, QUICK_IMAGES), slice(0, 500)
+        return replace(self.data, train=self.data.train[train_part], val=self.data.val[val_part])
 
 
 def profile() -> Profile:

@@ -163,11 +163,19 @@ def near_duplicates(root: Path) -> Facts:
     return near_duplicates(root)
 
 
+def distillation_share(root: Path) -> Facts:
+    """Return how loudly a teacher speaks beside the labels, by loss and student."""
+    from cifar_lessons.distilling.share import distillation_share
+
+    return distillation_share(root)
+
+
 STUDIES: dict[str, Callable[[Path], Facts]] = {
     "corruptions": corruptions,
     "data_facts": data_facts,
     "data_facts_cifar100": lambda root: data_facts(root, "cifar100"),
     "near_duplicates": near_duplicates,
+    "distillation_share": distillation_share,
     "parameter_counts": lambda root: parameter_counts(),
 }
 

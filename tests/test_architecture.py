@@ -49,20 +49,14 @@ RULES: dict[str, list[str]] = {
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
     "recipes": ["config", "errors"],
     "runs": ["atomic", "config", "errors", "evaluation.metrics"],
-    "studies": ["data", "errors", "models", "recipes", "robustness", "runs"],
+    "studies": ["data", "distilling.share", "errors", "models", "recipes", "robustness", "runs"],
     # The ledger and the figures, from recorded runs alone.
     "tables": [],
     "verdicts": ["evaluation.metrics"],
     "targets": [],
     "judges": [
-        *(
-            "evaluation.contrasts",
-            "evaluation.cross_validation",
-            "evaluation.metrics",
-            "targets",
-            "tta.results",
-        ),
-        "verdicts",
+        *("distilling.results", "evaluation.contrasts", "evaluation.cross_validation"),
+        *("evaluation.metrics", "targets", "tta.results", "verdicts"),
     ],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
@@ -145,6 +139,14 @@ RULES: dict[str, list[str]] = {
         *("folds.report", "folds.study", "folds.work"),
     ],
     "folds": ["atomic", "config", "data", "distributed", "errors", "experiment", "runs", "runtime"],
+    # What a teacher is worth. What reads and draws it needs no torch.
+    "distilling.doubts": ["evaluation.merging", "evaluation.metrics", "recipes", "runs"],
+    "distilling.results": ["config", "recipes", "runs"],
+    "distilling.report": [
+        *("distilling.results", "evaluation.metrics", "recipes", "reports", "runs", "tables"),
+    ],
+    "distilling.figures": ["canvas", "distilling.doubts", "distilling.results"],
+    "distilling": [*LIBRARY, "experiment", "recipes", "runs"],
     # Measuring speed: it builds the steps that it times.
     "interleave": ["runtime"],
     "plain_loop": ["config", "data"],
@@ -295,6 +297,7 @@ WITHOUT_TORCH = [
     *("robustness.answers", "robustness.figures", "robustness.tables"),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
+    *("distilling.doubts", "distilling.figures", "distilling.report", "distilling.results"),
     *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
     *("typed", "verdicts"),
 ]
@@ -399,6 +402,7 @@ ELSEWHERE = {
     "canvas": "test_plots.py",  # what its figures are drawn on
     "data.__init__": "test_architecture.py",
     "robustness.__init__": "test_architecture.py",
+    "distilling.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
     "interactive.__init__": "test_architecture.py",
     "folds.__init__": "test_architecture.py",

@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from cifar_lessons import notebook
-from cifar_lessons.config import ModelConfig, OptimConfig, Recipe
+from cifar_lessons.config import (
+    AugmentConfig,
+    DataConfig,
+    Distillation,
+    ModelConfig,
+    OptimConfig,
+    Recipe,
+)
 from cifar_lessons.data.cifar import Cifar, synthetic
 from cifar_lessons.errors import UserError
 from cifar_lessons.notebook import Session, profile, start
@@ -71,6 +78,41 @@ def test_fields_can_be_changed_for_a_lesson(data):
     assert len(result.history) == 1
     with pytest.raises(TypeError, match="epoch"):
         Session(data, FP32, "full").train(RECIPE, epoch=1)
+
+
+class Asked(torch.nn.Module):
+    """A network that counts the images it is asked about, and always says class 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = 0
+
+    def forward(self, x):
+        self.images += len(x)
+        return torch.eye(10)[3].expand(len(x), 10)
+
+
+@pytest.mark.parametrize(("profile", "images", "epochs"), [("quick", 100, 2), ("full", 150, 3)])
+def test_live_students_share_a_teachers_answers(data, monkeypatch, profile, images, epochs):
+    monkeypatch.setattr(notebook, "QUICK_IMAGES", 100)
+    views = DataConfig(augment=AugmentConfig(flip="random", seed=0))
+    recipe = dataclasses.replace(RECIPE, data=views, objective=Distillation(teacher_weight=1.0))
+    session, network = Session(data, FP32, profile), Asked()
+    teacher = session.teacher(network, recipe)
+    assert network.images == 0
+    first = session.train(recipe, teacher=teacher)
+    assert network.images == images * epochs
+    assert "train_agreement" in first.history[0]
+    session.train(recipe, teacher=teacher, seed=1)
+    assert network.images == images * epochs  # another seed, the same views
+
+
+def test_a_live_student_of_other_views_is_refused(data):
+    session = Session(data, FP32, "full")
+    teacher = session.teacher(Asked(), RECIPE)
+    other = DataConfig(augment=AugmentConfig(flip="random", seed=0))
+    with pytest.raises(ValueError, match="answers for other views"):
+        session.train(RECIPE, teacher=teacher, data=other, objective=Distillation())
 
 
 def test_start_says_what_it_found(monkeypatch, tmp_path, capsys):

@@ -155,7 +155,19 @@ ARMS = {
         "objective.teacher_weight: recorded 0.7, now 0.9",
         "objective.temperature: recorded 3.0, now 4.0",
     },
-    ("mobilenet_w05_kd_soft", "mobilenet_w05_dkd"): {"objective.loss: recorded 'kd', now 'dkd'"},
+    ("mobilenet_w05_kd_soft", "mobilenet_w05_dkd"): {
+        "objective.loss: recorded 'kd', now 'dkd'",
+        "objective.others_weight: recorded 8.0, now 2.0",
+    },
+    # C15: the same at full width, and there the loss alone
+    ("mobilenet_w05", "mobilenet"): {
+        "model.options.stem_stride: recorded 2, now not set",
+        "model.options.width: recorded 0.5, now not set",
+    },
+    ("mobilenet_w05_kd_soft", "mobilenet_kd"): {
+        "model.options.stem_stride: recorded 2, now not set",
+        "model.options.width: recorded 0.5, now not set",
+    },
     # C09: the depth alone
     ("resnet18_w16", "resnet34_w16"): {"model.name: recorded 'resnet18', now 'resnet34'"},
     ("resnet18_w16", "resnet50_w16"): {"model.name: recorded 'resnet18', now 'resnet50'"},

@@ -45,6 +45,15 @@ class Layer:
             return f"{self.input[0]}→{self.output[0]}"
         return f"{self.input[0]} channels{size}"
 
+    @property
+    def multiplications(self) -> int:
+        """Return multiplications of one image's forward pass; batch norm's few are left out."""
+        if self.kind == "batch norm":
+            return 0
+        weight = self.module.weight
+        assert isinstance(weight, Tensor)
+        return weight[0].numel() * _product(self.output)
+
     def operations(self, batch_size: int) -> int:
         """Return floating-point operations of a training step, a multiply-add being two."""
         numbers = batch_size * _product(self.output)
@@ -120,3 +129,8 @@ def work_of(model: ModelConfig, batch_size: int) -> Iterator[tuple[Layer, int]]:
     """Yield each distinct layer with the operations of all that are alike, for a step."""
     for layer in layers(model):
         yield layer, layer.count * layer.operations(batch_size)
+
+
+def multiplications(model: ModelConfig) -> int:
+    """Return how often a network multiplies to classify one 32x32 image, in its weighted layers."""
+    return sum(layer.count * layer.multiplications for layer in layers(model))

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
@@ -56,7 +57,7 @@ class Teacher:
         """Prepare to ask; nothing is computed yet.
 
         Args:
-            model: On the runtime's device; set to evaluation mode here.
+            model: On the runtime's device; set to evaluation mode whenever it is asked.
             split: The N training images of the students, in their order.
             data: The students' augmentation, with the teacher's own mean and std.
             name: Of the teacher.
@@ -66,16 +67,15 @@ class Teacher:
             cache: Folder in which a folder `digest` keeps the answers; None keeps them in memory.
         """
         self.name = name
-        self._model = model.eval()
+        self._model = model
         self._loader = TrainLoader(split, data, batch_size=BATCH, seed=seed, device=runtime.device)
         self._runtime = runtime
-        effective = seed if data.augment.seed is None else data.augment.seed
+        self._views = _views(split, data, seed)
         facts = {
             "weights": weights,
             "precision": runtime.precision,
-            "images": hashlib.sha256(split.index.numpy().tobytes()).hexdigest(),
             "pixels": hashlib.sha256(split.images.numpy().tobytes()).hexdigest(),
-            "views": dataclasses.asdict(dataclasses.replace(data.augment, seed=effective)),
+            **self._views,
             "mean and std": [data.mean, data.std],
         }
         text = json.dumps(facts, sort_keys=True)
@@ -94,6 +94,22 @@ class Teacher:
             assert found is not None  # nothing could stop it
             self._keep(epoch, found)
         return found
+
+    def require_views(self, split: Split, data: DataConfig, *, seed: int) -> None:
+        """Raise unless a student of this split, augmentation and seed sees what it answers for.
+
+        The answers would have the right shape and belong to other pictures, which no loss notices.
+
+        Raises:
+            ValueError: They are other views.
+        """
+        seen = _views(split, data, seed)
+        other = [name for name, value in self._views.items() if seen[name] != value]
+        if other:
+            raise ValueError(
+                f"{self.name} answers for other {' and '.join(other)} than the student sees; build "
+                "the teacher from the student's own split, augmentation and seed"
+            )
 
     def missing(self, epochs: int) -> list[int]:
         """Return which of the first epochs have no answers yet."""
@@ -153,6 +169,7 @@ class Teacher:
     ) -> Tensor | None:
         """Return the answers for an epoch, or None where `stop` says so."""
         rows = []
+        self._model.eval()  # whoever trained or probed it since may have left it in training mode
         for batch in self._loader.in_order(epoch, batch_size=BATCH):
             if stop and stop():
                 return None
@@ -222,3 +239,12 @@ class Teacher:
             yield True
         finally:
             lock.release()
+
+
+def _views(split: Split, data: DataConfig, seed: int) -> dict[str, Any]:
+    """Return what decides which views of which images there are, ready for JSON."""
+    effective = seed if data.augment.seed is None else data.augment.seed
+    return {
+        "images": hashlib.sha256(split.index.cpu().numpy().tobytes()).hexdigest(),
+        "views": dataclasses.asdict(dataclasses.replace(data.augment, seed=effective)),
+    }

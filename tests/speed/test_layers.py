@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cifar_lessons.config import ModelConfig
 from cifar_lessons.models import build_model
-from cifar_lessons.speed.layers import Layer, kind_of, layers
+from cifar_lessons.speed.layers import Layer, kind_of, layers, multiplications
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "simple_cnn"])
@@ -20,6 +20,14 @@ def test_operations_are_three_times_those_that_pytorch_counts_forward(name):
     missing = first.operations(2) // 2
     total = sum(x.count * x.operations(2) for x in found if x.kind != "batch norm")
     assert total + missing == 3 * counter.get_total_flops()
+
+
+@pytest.mark.parametrize("options", [{}, {"width": 0.5, "stem_stride": 2}])
+def test_multiplications_of_an_image_are_half_the_operations_that_pytorch_counts(options):
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        build_model("mobilenet_v2", **options)(torch.zeros(1, 3, 32, 32))
+    model = ModelConfig(name="mobilenet_v2", options=options)
+    assert 2 * multiplications(model) == counter.get_total_flops()
 
 
 def only(name: str, kind: str, words: str, **options: object) -> Layer:

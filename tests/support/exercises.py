@@ -1,7 +1,7 @@
 """What the tests of every chapter's exercises share.
 
-An exercise is a code cell tagged `exercise`: a function or class to mend, then its check. Its
-solution is the folded block of code in the text after it.
+An exercise is a code cell tagged `exercise`: perhaps imports, then a function or class to mend,
+then its check. Its solution is the folded block of code in the text after it.
 """
 
 import ast
@@ -55,9 +55,9 @@ class Exercises:
     @classmethod
     def check(cls, number: int) -> str:
         """Return an exercise's cell without the function or class that the reader mends."""
-        attempt, *rest = ast.parse(cls.attempts[number]).body
-        assert isinstance(attempt, (ast.FunctionDef, ast.ClassDef))
-        return "\n".join(map(ast.unparse, rest))
+        body = ast.parse(cls.attempts[number]).body
+        mended = next(n for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef)))
+        return "\n".join(ast.unparse(node) for node in body if node is not mended)
 
     def test_there_are_three_and_the_build_skips_them(self) -> None:
         assert len(self.attempts) == len(self.solutions) == 3

@@ -153,3 +153,31 @@ def test_it_says_where_it_is(split, tmp_path, capsys):
         "big seed0 has answered for epoch 1/2",
         "big seed0 has answered for epoch 2/2",
     ]
+
+
+def test_a_network_left_in_training_mode_answers_as_in_evaluation(split):
+    model = Counted()
+    asked = teacher(split, model=model)
+    before = asked(0)
+    model.train()
+    assert not torch.equal(model(torch.randn(5, 3, 32, 32)), model(torch.randn(5, 3, 32, 32)))
+    model.load_state_dict(Counted().state_dict())  # batch norm learned from the line above
+    again = teacher(split, model=model)
+    model.train()
+    assert torch.equal(again(0), before)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data": DataConfig(augment=AugmentConfig(flip="random", seed=5))}, "other views than"),
+        ({"data": DataConfig(augment=AugmentConfig(crop_padding=4, flip="random"))}, "other views"),
+        ({"split": slice(0, 20)}, "other images than the student sees"),
+    ],
+)
+def test_a_student_that_sees_something_else_is_refused(split, change, words):
+    asked = teacher(split)
+    asked.require_views(split, VIEWS, seed=9)  # the views have a seed of their own
+    images = split[change.get("split", slice(None))]
+    with pytest.raises(ValueError, match=words):
+        asked.require_views(images, change.get("data", VIEWS), seed=9)
