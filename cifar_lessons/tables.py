@@ -41,7 +41,8 @@ class Table:
         caption: What the table shows, for readers and for screen readers.
 
     Raises:
-        ValueError: A row with more or fewer cells than there are columns.
+        ValueError: A row with more or fewer cells than there are columns, or a column without a
+            name, which a screen reader could not tell.
     """
 
     columns: Sequence[str]
@@ -49,7 +50,9 @@ class Table:
     caption: str
 
     def __post_init__(self) -> None:
-        """Check that every row has all its cells."""
+        """Check that every column has a name and every row all its cells."""
+        if not all(self.columns):
+            raise ValueError(f"every column needs a name, got {list(self.columns)}; name them all")
         for number, row in enumerate(self.rows):
             if len(row) != len(self.columns):
                 raise ValueError(

@@ -62,3 +62,8 @@ def test_tables_are_no_landmarks_so_that_two_may_have_one_name(table):
     # A page may show the same kind of table twice, and landmarks must have names of their own.
     assert 'role="region"' not in table._repr_html_()
     assert 'tabindex="0" role="group" aria-label=' in table._repr_html_()
+
+
+def test_a_column_without_a_name_is_refused():
+    with pytest.raises(ValueError, match="every column needs a name, got"):
+        Table(("Corruption", ""), [("none", "1")], "what it shows")
