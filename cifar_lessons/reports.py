@@ -90,7 +90,13 @@ def card(seeds: Sequence[Run]) -> Markdown:
         "(cores may have been shared)",
     ]
     line = ", ".join(part for part in parts if part)
-    surprises = [f"Seed {r.seed} is outside its band: {r.surprise}." for r in seeds if r.surprise]
+    several = len({run.name for run in seeds}) > 1
+    surprises = [
+        f"{f'Seed {r.seed} of `{r.name}`' if several else f'Seed {r.seed}'} is outside its band: "
+        f"{r.surprise}."
+        for r in seeds
+        if r.surprise
+    ]
     return Markdown(" ".join([f"*Recorded: {line}.*", *surprises]))
 
 

@@ -75,6 +75,14 @@ def test_the_card_tells_a_surprise(recorded):
     assert "Seed 0 is outside its band: half of the epochs were lost." in card
 
 
+def test_a_surprise_among_several_recipes_says_whose_it_is(recorded):
+    recorded("resnet18", 0.5, surprise="half of the epochs were lost")
+    recorded("simple_cnn", 0.75)
+    found = reports.available(["resnet18", "simple_cnn"])
+    card = reports.card([run for seeds in found.values() for run in seeds])
+    assert "Seed 0 of `resnet18` is outside its band: half of the epochs were lost." in card
+
+
 def test_the_results_table_computes_from_stored_logits(recorded):
     recorded("simple_cnn", 0.75, seeds=range(3), parameters=2_122_186)
     found = reports.available({"plain": "simple_cnn"})
