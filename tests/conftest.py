@@ -38,6 +38,20 @@ def real_data() -> Path:
     return root
 
 
+# --- the command line ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def typed(monkeypatch, capsys, tmp_path):
+    """Return a function that runs the command line in this process, in a folder of its own."""
+    from command_line import type_in
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CIFAR_LESSONS_DATA", str(tmp_path / "no data"))
+    monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path / "runs"))
+    return lambda *arguments: type_in(monkeypatch, capsys, *arguments)
+
+
 # --- a tiny data set in the official files ----------------------------------------------------
 
 

@@ -4,7 +4,6 @@ Whatever a person gets wrong, they read one line with the value and what to type
 and nothing that was saved is lost.
 """
 
-import dataclasses
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import Answer, Type
 from PIL import Image
 
 from cifar_lessons import cli, recipes, runs
@@ -28,48 +28,6 @@ TINY = (
     *("deep_cnn_pool4", "--set=model.options.widths=[4,4,4,4]", "--set=data.val_size=20"),
     *("--set=epochs=2", "--set=batch_size=20", "--threads=1", "--precision=fp32"),
 )
-
-
-@dataclasses.dataclass
-class Answer:
-    """What a command said, and how it ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def mistake(self) -> str:
-        """The one line that a person reads; anything else fails here."""
-        assert self.status == 2, (self.out, self.err)
-        assert "Traceback" not in self.err
-        (line,) = self.err.splitlines()
-        assert line.startswith("cifar-lessons: ")
-        return line.removeprefix("cifar-lessons: ")
-
-
-Type = Callable[..., Answer]
-
-
-@pytest.fixture
-def typed(monkeypatch, capsys, tmp_path) -> Type:
-    """Return a function that runs the command line in this process, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CIFAR_LESSONS_DATA", str(tmp_path / "no data"))
-    monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path / "runs"))
-
-    def run(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["cifar-lessons", *arguments])
-        capsys.readouterr()
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code if isinstance(stop.code, int) else 0
-        said = capsys.readouterr()
-        return Answer(status, said.out, said.err)
-
-    return run
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ import dataclasses
 import os
 import shlex
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import Type
 
-from cifar_lessons import cli, recipes, runs
+from cifar_lessons import recipes, runs
 from cifar_lessons.errors import UserError
 from cifar_lessons.folds import study
 from cifar_lessons.folds.command import count_of
@@ -21,43 +20,12 @@ TINY = (
     *("--set=model.options.widths=[4,4,4,4]", "--set=epochs=1", "--set=batch_size=20"),
     *("--threads=1", "--precision=fp32"),
 )
-Type = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def typed(monkeypatch, capsys, tmp_path) -> Type:
-    """Return a function that runs the command line in this process, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CIFAR_LESSONS_DATA", str(tmp_path / "no data"))
-    monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path / "runs"))
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["cifar-lessons", *arguments])
-        capsys.readouterr()
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code if isinstance(stop.code, int) else 0
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
 
 
 @pytest.fixture
 def tiny(typed, tiny_official) -> Type:
     """Return a command about a tiny network on made-up data, a fold in a fraction of a second."""
     return lambda command, *more: typed(command, *TINY, "--data", str(tiny_official.root), *more)
-
-
-def mistake(answer: tuple[int, str, str]) -> str:
-    """Return the one line that a person reads; anything else fails here."""
-    status, out, err = answer
-    assert status == 2, (out, err)
-    [line] = err.splitlines()
-    assert line.startswith("cifar-lessons: ")
-    return line.removeprefix("cifar-lessons: ")
 
 
 # --- train --folds --------------------------------------------------------------------------------
@@ -130,7 +98,7 @@ def test_a_deadline_stops_repeats(tiny):
 
 
 def test_repeats_with_changed_settings_are_not_recorded(tiny, tmp_path):
-    said = mistake(tiny("folds", "folds_base", "--record"))
+    said = tiny("folds", "folds_base", "--record").mistake
     assert "--record needs folds_base as it is registered (batch_size: recorded 20" in said
     assert not (tmp_path / "outputs").exists()
 
@@ -155,7 +123,7 @@ def test_folds_as_planned_are_recorded(typed, write_folds, tmp_path):
 def test_all_folds_are_recorded_or_none(typed, write_folds, tmp_path):
     folders = write_folds(tmp_path / "outputs", recipes.get("folds_base"))
     (folders[3] / "run.json").unlink()
-    said = mistake(typed("record", "folds_base", "--folds", "5"))
+    said = typed("record", "folds_base", "--folds", "5").mistake
     assert "no finished run in outputs/folds_base/seed0-fold3; run `cifar-lessons train" in said
     assert said.endswith("train folds_base --folds 5 --seed 0` first")
     assert not (tmp_path / "runs").exists()
@@ -217,12 +185,12 @@ def test_all_folds_are_recorded_or_none(typed, write_folds, tmp_path):
     ],
 )
 def test_a_mistake_gets_one_line(typed, tmp_path, line, said):
-    assert said in mistake(typed(*shlex.split(line)))
+    assert said in typed(*shlex.split(line)).mistake
     assert not (tmp_path / "outputs").exists()
 
 
 def test_more_folds_than_images_of_a_class(tiny):
-    said = mistake(tiny("train", "deep_cnn_pool4", "--folds=30"))
+    said = tiny("train", "deep_cnn_pool4", "--folds=30").mistake
     assert said == (
         "30 folds of 120 images need 30 images of the smallest class, and there are 12; try 5 folds"
     )
@@ -230,7 +198,7 @@ def test_more_folds_than_images_of_a_class(tiny):
 
 def test_a_finished_fold_of_another_partition_is_kept(tiny):
     tiny("train", "deep_cnn_pool4", "--folds=3", "--fold=0")
-    said = mistake(tiny("train", "deep_cnn_pool4", "--folds=2"))
+    said = tiny("train", "deep_cnn_pool4", "--folds=2").mistake
     assert "seed0-fold0 holds a finished run with other settings (data.folds: recorded 3" in said
     assert "choose another folder with --out" in said
 

@@ -4,12 +4,10 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from cifar_lessons import cli
+from command_line import Type
 
 TINY = (
     *("tuning_base", "--set=model.options.widths=[4,4,4,4]", "--set=model.options.hidden=8"),
@@ -17,43 +15,12 @@ TINY = (
     *("--threads=1", "--precision=fp32", "--trials=2"),
 )
 JOURNAL = Path("outputs/tune/tuning_base.journal")
-Type = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def typed(monkeypatch, capsys, tmp_path) -> Type:
-    """Return a function that runs the command line in this process, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CIFAR_LESSONS_DATA", str(tmp_path / "no data"))
-    monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path / "runs"))
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["cifar-lessons", *arguments])
-        capsys.readouterr()
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code if isinstance(stop.code, int) else 0
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
 
 
 @pytest.fixture
 def tune(typed, tiny_official) -> Type:
     """Return `tune` of a tiny network, on made-up data, a trial in less than a second."""
     return lambda *more: typed("tune", *TINY, "--data", str(tiny_official.root), *more)
-
-
-def mistake(answer: tuple[int, str, str]) -> str:
-    """Return the one line that a person reads; anything else fails here."""
-    status, out, err = answer
-    assert status == 2, (out, err)
-    [line] = err.splitlines()
-    assert line.startswith("cifar-lessons: ")
-    return line.removeprefix("cifar-lessons: ")
 
 
 def test_a_search_from_start_to_end_and_on(tune, typed, tiny_official):
@@ -90,16 +57,16 @@ def test_repeats_follow_the_search(tune):
 
 def test_another_search_in_the_same_place_is_refused(tune):
     tune("--trials=1")
-    said = mistake(tune("--set=epochs=2"))
+    said = tune("--set=epochs=2").mistake
     assert f"study 'tuning_base' in {JOURNAL} is another search (epochs: recorded 1, now 2)" in said
     assert "choose another name with --study, or another --storage" in said
-    assert "(range of optim.peak_lr: recorded" in mistake(tune("--range=optim.peak_lr=0.1..1"))
-    assert "(seed: recorded 0, now 4)" in mistake(tune("--seed=4"))
+    assert "(range of optim.peak_lr: recorded" in tune("--range=optim.peak_lr=0.1..1").mistake
+    assert "(seed: recorded 0, now 4)" in tune("--seed=4").mistake
     assert tune("--set=epochs=2", "--study=longer", "--trials=1")[0] == 0
 
 
 def test_a_search_with_changed_settings_is_not_recorded(tune, tmp_path):
-    said = mistake(tune("--trials=1", "--repeat=2", "--record"))
+    said = tune("--trials=1", "--repeat=2", "--record").mistake
     assert "tuning_base was searched with other settings (" in said
     assert not (tmp_path / "runs").exists()
 
@@ -135,25 +102,25 @@ def test_a_deadline_stops_it_and_the_same_command_goes_on(tune):
     ],
 )
 def test_a_mistake_gets_one_line(typed, tmp_path, line, said):
-    assert said in mistake(typed(*shlex.split(line)))
+    assert said in typed(*shlex.split(line)).mistake
     assert not (tmp_path / "outputs").exists()
 
 
 def test_a_recipe_without_validation_images_cannot_be_tuned(tune):
-    assert "holds out no validation images" in mistake(tune("--set=data.val_size=0"))
+    assert "holds out no validation images" in tune("--set=data.val_size=0").mistake
 
 
 def test_a_storage_that_cannot_be_reached(tune, tmp_path):
     (tmp_path / "text").write_text("no journal")
-    assert "it is no journal of Optuna" in mistake(tune("--storage=text"))
-    said = mistake(tune("--storage=mysql+nodriver://me:s3cret@host/tune"))
+    assert "it is no journal of Optuna" in tune("--storage=text").mistake
+    said = tune("--storage=mysql+nodriver://me:s3cret@host/tune").mistake
     assert "storage mysql+nodriver://me:***@host/tune cannot be used (" in said
     assert "s3cret" not in said
 
 
 def test_without_optuna_it_says_what_to_install(typed, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    said = mistake(typed("tune", "tuning_base"))
+    said = typed("tune", "tuning_base").mistake
     assert said.endswith("not installed: pip install 'cifar-lessons[tune]'")
 
 
