@@ -128,11 +128,8 @@ class _Store:
 
     def study(self, name: str) -> dict[str, Any] | None:
         """Return the values of a study, or None where it is not recorded."""
-        try:
-            values: dict[str, Any] = runs.load_study(name, root=self.root)["values"]
-        except runs.MissingRun:
-            return None
-        return values
+        found = runs.find_study(name, root=self.root)
+        return None if found is None else found["values"]
 
     def evidence(self, claim: Claim) -> Evidence:
         """Return what there is for a claim."""

@@ -619,6 +619,14 @@ def record_study(
     return path
 
 
+def find_study(name: str, *, root: Path | None = None) -> dict[str, Any] | None:
+    """Return a study as `load_study` does, or None where it is not recorded yet."""
+    try:
+        return load_study(name, root=root)
+    except MissingRun:
+        return None
+
+
 def load_study(name: str, *, root: Path | None = None) -> dict[str, Any]:
     """Return a study: its `values` and its `provenance`.
 

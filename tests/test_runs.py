@@ -574,6 +574,10 @@ def test_a_study_measured_with_uncommitted_code_is_refused(folders):
     assert not folders.root.exists()
 
 
+def test_a_study_that_is_missing_is_none_to_who_only_looks(folders):
+    assert runs.find_study("counts", root=folders.root) is None
+
+
 def test_a_study_that_is_missing_or_damaged_says_what_to_type(folders):
     with pytest.raises(MissingRun, match=r"study 'counts' is not recorded yet: run `cifar-lessons"):
         runs.load_study("counts", root=folders.root)

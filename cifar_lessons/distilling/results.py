@@ -38,13 +38,10 @@ def recorded(root: Path | None = None) -> Recorded | None:
     Args:
         root: Folder of the recorded runs; see `runs.runs_root`.
     """
-    try:
-        study = runs.load_study(STUDY, root=root)
-    except runs.MissingRun:
+    study = runs.find_study(STUDY, root=root)
+    if study is None or not is_current(study["values"]):
         return None
     values = study["values"]
-    if not is_current(values):
-        return None
     kept = {run.name: run.weights["sha256"] for run in trained(root) if run.weights}
     changed = tuple(name for name, digest in kept.items() if values["weights"].get(name) != digest)
     return Recorded(values, study["provenance"], changed)

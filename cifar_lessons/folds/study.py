@@ -190,8 +190,5 @@ def recorded(name: str = "folds", *, root: Path | None = None) -> Repeats | None
     Raises:
         UserError: They are there and cannot be read.
     """
-    try:
-        study = runs.load_study(name, root=root)
-    except runs.MissingRun:
-        return None
-    return from_values(study["values"], study["provenance"])
+    study = runs.find_study(name, root=root)
+    return None if study is None else from_values(study["values"], study["provenance"])

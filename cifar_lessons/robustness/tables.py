@@ -28,18 +28,14 @@ CIFAIR = {"share": 0.0325, "in_train": 286}
 
 def recorded(name: str) -> dict[str, Any] | None:
     """Return the values of a study, or None."""
-    try:
-        values: dict[str, Any] = runs.load_study(name)["values"]
-    except runs.MissingRun:
-        return None
-    return values
+    study = runs.find_study(name)
+    return None if study is None else study["values"]
 
 
 def card(name: str) -> Markdown:
     """Return one line that says how a study was measured, or the command that measures it."""
-    try:
-        study = runs.load_study(name)
-    except runs.MissingRun:
+    study = runs.find_study(name)
+    if study is None:
         return Markdown(f"**Not recorded yet:** `{runs.study_command(name)} --record`")
     facts, values = study["provenance"], study["values"]
     parts = [

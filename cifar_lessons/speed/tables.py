@@ -30,10 +30,7 @@ PIPELINES = {
 
 def recorded(name: str) -> Study:
     """Return a recorded study, or None where it is not recorded yet."""
-    try:
-        return runs.load_study(name)
-    except runs.MissingRun:
-        return None
+    return runs.find_study(name)
 
 
 def missing(name: str) -> Markdown:

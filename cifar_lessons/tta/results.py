@@ -202,11 +202,8 @@ def recorded(root: Path | None = None) -> Recorded | None:
     Args:
         root: Folder of the recorded runs; see `runs.runs_root`.
     """
-    try:
-        study = runs.load_study(STUDY, root=root)
-    except runs.MissingRun:
-        return None
-    if not is_current(study["values"]):
+    study = runs.find_study(STUDY, root=root)
+    if study is None or not is_current(study["values"]):
         return None
     kept = {run.name: run.weights["sha256"] for run in kept_runs(root) if run.weights}
     found = networks(study["values"])

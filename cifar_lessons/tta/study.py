@@ -101,10 +101,8 @@ def study_tta(root: Path, *, record: bool = False, device: str = "auto", command
 
 def _so_far() -> Facts:
     """Return what is recorded of today's sets, with room for more."""
-    try:
-        values: Facts = runs.load_study(STUDY)["values"]
-    except runs.MissingRun:
-        values = {}
+    study = runs.find_study(STUDY)
+    values: Facts = study["values"] if study else {}
     if values and is_current(values):
         return values
     return {"revision": REVISION, "sets": sets_as_json(), "networks": {}}

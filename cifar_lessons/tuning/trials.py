@@ -177,8 +177,5 @@ def recorded(name: str = "tuning", *, root: Path | None = None) -> Tuning | None
     Raises:
         UserError: It is there and cannot be read.
     """
-    try:
-        study = runs.load_study(name, root=root)
-    except runs.MissingRun:
-        return None
-    return from_values(study["values"], study["provenance"])
+    study = runs.find_study(name, root=root)
+    return None if study is None else from_values(study["values"], study["provenance"])
