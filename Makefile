@@ -15,7 +15,7 @@ export CIFAR_LESSONS_PROFILE
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test test-pages data format check clean
+.PHONY: help setup book lab test test-pages data format check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,11 @@ book: setup ## run every notebook and render the book
 	$(BIN)/jupyter-book build book --config "$(CURDIR)/_config.yml" --toc "$(CURDIR)/_toc.yml" \
 		--path-output . -W -n --keep-going
 	@echo $(HTML)
+
+# JupyterLab is an editor, not a part of what the pages need, so it is installed when first asked for.
+lab: setup ## open the notebooks in JupyterLab, which is installed the first time
+	@test -x $(BIN)/jupyter-lab || $(BIN)/python -m pip install --disable-pip-version-check jupyterlab==4.6.6
+	$(BIN)/jupyter-lab book
 
 data: $(VENV)/.installed ## fetch the real CIFAR-10 into ~/.cache/cifar-lessons
 	$(BIN)/cifar-lessons data

@@ -5,20 +5,27 @@ full profile trains for real. CIFAR_LESSONS_PROFILE chooses; without it, a GPU m
 """
 
 import os
+import platform
 from dataclasses import dataclass, replace
+from importlib import metadata
 from typing import Any, Literal, get_args
 
 from torch import nn
 
-from cifar_lessons import plots, runtime
+from cifar_lessons import __version__, plots, runtime
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar, load_or_synthetic
 from cifar_lessons.errors import UserError
 from cifar_lessons.experiment import train
+from cifar_lessons.tables import Table
 from cifar_lessons.training.fit import FitResult
 from cifar_lessons.training.teacher import Teacher
 
 Profile = Literal["quick", "full"]
+SHOWN_PACKAGES = (
+    *("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "seaborn", "ipywidgets"),
+    *("optuna", "onnxruntime", "jupyter-book", "myst-nb", "nbclient"),
+)
 QUICK_IMAGES = 2_048  # a few seconds for a small network on two CPU cores
 QUICK_EPOCHS = 2
 
@@ -101,3 +108,21 @@ def start(dataset: str = "cifar10") -> Session:
         f"({found.device}, {found.precision}) · profile: {session.profile}"
     )
     return session
+
+
+def built_with(session: Session) -> Table:
+    """Return what the pages were made with: machine, data, profile and versions of packages."""
+    found = session.runtime
+    data = "the synthetic twin" if session.data.synthetic else f"the real {session.data.name}"
+    rows = [
+        ("cifar_lessons", __version__),
+        ("data", data),
+        ("profile", session.profile),
+        ("device", f"{runtime.device_name(found.device)} ({found.device}, {found.precision})"),
+        ("CPU cores", str(runtime.num_cores())),
+        ("system", platform.platform(terse=True)),
+        ("Python", platform.python_version()),
+    ]
+    installed = {d.name: d.version for d in metadata.distributions()}
+    rows += [(name, installed.get(name, "not installed")) for name in SHOWN_PACKAGES]
+    return Table(("What", "Here"), rows, caption="What these pages were built with")

@@ -94,7 +94,7 @@ RULES: dict[str, list[str]] = {
         "runtime",
         "training",
     ],
-    "notebook": [*LIBRARY, "errors", "experiment", "plots"],
+    "notebook": [*LIBRARY, "errors", "experiment", "plots", "tables"],
     # Spoiled images, and test images that are in train as well.
     "robustness.answers": ["atomic", "errors"],
     "robustness.tables": ["evaluation.metrics", "runs", "tables"],

@@ -137,3 +137,11 @@ def test_start_names_the_real_data(tiny_official, monkeypatch, capsys):
     assert line.startswith("data: real cifar10, 100 training images · device: ")
     assert line.endswith("profile: full")
     assert not session.data.synthetic
+
+
+def test_what_the_pages_were_built_with_is_told(data):
+    told = dict(notebook.built_with(Session(data, FP32, "quick")).rows)
+    assert told["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
+    assert told["data"] == "the synthetic twin"
+    assert told["profile"] == "quick"
+    assert "not installed" not in told["scikit-learn"]

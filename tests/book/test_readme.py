@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+import cifar_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -50,3 +53,16 @@ def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     (example,) = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
     exec(compile(example, "README.md", "exec"), {})
     assert "train_loss" in capsys.readouterr().out
+
+
+def test_the_citation_names_the_version_of_the_library():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == cifar_lessons.__version__
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+
+
+def test_every_licence_that_it_names_is_there():
+    section = README.partition("## Licence")[2]
+    files = re.findall(r"\]\(([^)]+)\)", section)
+    assert len(files) >= 4
+    assert [name for name in files if not (ROOT / name).is_file()] == []
