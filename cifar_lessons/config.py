@@ -128,9 +128,7 @@ class DataConfig:
         _check(
             0 <= self.wrong_labels < 1, "data.wrong_labels", self.wrong_labels, "in [0, 1)", "0.05"
         )
-        _check(
-            0 < self.label_share <= 1, "data.label_share", self.label_share, "in (0, 1]", "0.1"
-        )
+        _check(0 < self.label_share <= 1, "data.label_share", self.label_share, "in (0, 1]", "0.1")
         _check(
             self.pair is None or self.augment == AugmentConfig(),
             "data.augment",
@@ -445,6 +443,8 @@ class Recipe:
             _check(self.micro_batch is None, "micro_batch", self.micro_batch, must, "null")
             must = f"[] for {kind!r}, whose views have the size data.pair.side"
             _check(self.data.sizes == (), "data.sizes", self.data.sizes, must, "[]")
+            must = f"null for {kind!r}, which gives no classifier"
+            _check(self.views is None, "views", self.views, must, "null")
         whole = self.data.label_share == 1 or kind == "supervised"
         must = f"1 for {kind!r}, which learns from all images"
         _check(whole, "data.label_share", self.data.label_share, must, "1.0")

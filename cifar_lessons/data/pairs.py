@@ -70,8 +70,8 @@ def draw_view(
         offset = (2 * torch.rand(num_images, generator=rng) - 1) * strength
         offsets.append(torch.where(moved, offset, 0.0))
     grey = torch.rand(num_images, generator=rng) < config.grey
-    *factors, hue = offsets
-    return ViewDraws(box, flip, *(1 + offset for offset in factors), hue, grey)
+    brightness, contrast, saturation, hue = offsets
+    return ViewDraws(box, flip, 1 + brightness, 1 + contrast, 1 + saturation, hue, grey)
 
 
 def _boxes(num_images: int, config: PairConfig, rng: torch.Generator) -> Tensor:

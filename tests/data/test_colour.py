@@ -45,9 +45,7 @@ def test_grey_is_torchvisions(images):
 @pytest.mark.parametrize("name", FACTORS)
 def test_the_neutral_amount_changes_nothing(images, name):
     neutral = torch.full((len(images),), 0.0 if name == "adjust_hue" else 1.0)
-    torch.testing.assert_close(
-        getattr(colour, name)(images, neutral), images, atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(getattr(colour, name)(images, neutral), images, atol=1e-6, rtol=0)
 
 
 def test_nothing_is_written_into_the_input(images):
