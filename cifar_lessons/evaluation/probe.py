@@ -128,7 +128,7 @@ class Probe:
     """
 
     mean: Floats
-    scale = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
+    scale: Floats
     weight: Floats
     bias: Floats
     strength: float  # of the penalty that was chosen
@@ -149,16 +149,17 @@ def fit_probe(rows: Floats, labels: Labels, *, strength: float) -> Probe:
     """
     from sklearn.linear_model import LogisticRegression
 
-    mean, deviation = rows.mean(axis=0, dtype=np.float32), rows.std(axis=0)
-    # A number that never moves stays 0.
-    scale: Floats = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+    scale: Any = np.where(deviation > 1e-6, deviation, 1.0)  # a number that never moves stays 0
     # scikit-learn sums the loss and weighs it by C.
     model = LogisticRegression(C=1 / (strength * len(rows)), max_iter=1_000, tol=1e-4)
     model.fit(((rows - mean) / scale).astype(np.float64), labels)
-    weight, bias = (np.asarray(a, np.float32) for a in (model.coef_, model.intercept_))
+    weight: Any = np.asarray(model.coef_)
+    bias: Any = np.asarray(model.intercept_)
     if len(weight) == 1:  # of two classes scikit-learn keeps the second alone
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    return Probe(mean.astype(np.float32), scale, weight, bias, strength)
+    mean, scale, weight, bias = (a.astype(np.float32) for a in (mean, scale, weight, bias))
+    return Probe(mean, scale, weight, bias, strength)
 
 
 def choose_probe(
