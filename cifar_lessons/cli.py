@@ -155,14 +155,14 @@ def train(
                 torch.set_num_threads(threads)
             found = experiment.runtime_for(chosen, device=device, precision=precision, group=group)
             folder = out / chosen.name / f"seed{seed}"
-            loaded = None if count else experiment.load_data(chosen, data)
-            teacher = None
             start = starting.start_of(chosen, out=out)
             if start and count:
                 raise UserError(
                     f"folds of {chosen.name} cannot begin with {start.name}: it has "
                     "seen the images that they hold out; try --set init=null"
                 )
+            loaded = None if count else experiment.load_data(chosen, data)
+            teacher = None
             if loaded is not None:
                 teacher = teaching.teacher_of(chosen, loaded, seed=seed, out=out, runtime=found)
         if group.leader:

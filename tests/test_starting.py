@@ -204,3 +204,55 @@ def test_a_recorded_beginning_comes_before_ones_own(data, trained, tmp_path, mon
     assert start is not None
     assert start.digest == recorded.weights["sha256"]
     assert {t.dtype for t in start.weights.values()} <= {torch.float32, torch.int64}
+
+
+# --- the command line ------------------------------------------------------------------------
+
+
+def test_evaluate_shows_the_stored_votes_of_a_network_without_classes(trained, typed):
+    answer = typed("evaluate", str(trained / "pre" / "seed0"))
+    assert answer.status == 0, answer.err
+    assert "pre seed0, from stored logits" in answer.out
+    mistake = typed("evaluate", str(trained / "pre" / "seed0"), "--tta", "flip").mistake
+    assert mistake.startswith("pre has learned features and no classes")
+
+
+def test_folds_cannot_begin_with_features_that_saw_what_they_hold_out(trained, typed, monkeypatch):
+    monkeypatch.setitem(recipes.RECIPES, "tuned", lambda: TUNED)
+    mistake = typed("train", "tuned", "--folds", "2", "--out", str(trained)).mistake
+    assert mistake == (
+        "folds of tuned cannot begin with pre seed0: it has seen the images that they hold out; "
+        "try --set init=null"
+    )
+
+
+def test_a_beginning_is_told_on_the_command_line_before_data_is_read(typed, monkeypatch):
+    monkeypatch.setitem(recipes.RECIPES, "tuned", lambda: TUNED)
+    mistake = typed("train", "tuned").mistake
+    assert mistake == (
+        "pre, the beginning of tuned, is not trained yet: "
+        "`cifar-lessons train pre --out outputs` comes first"
+    )
+
+
+def test_the_command_line_trains_without_labels_and_goes_on_from_there(
+    typed, monkeypatch, tiny_official
+):
+    """On 120 images in the official files; the few that are labelled are still of every class."""
+    small = dataclasses.replace(PRE, data=dataclasses.replace(PRE.data, val_size=20), epochs=1)
+    monkeypatch.setitem(recipes.RECIPES, "pre", lambda: small)
+    data = dataclasses.replace(TUNED.data, val_size=20)
+    tuned = dataclasses.replace(TUNED, data=data, epochs=1)
+    monkeypatch.setitem(recipes.RECIPES, "tuned", lambda: tuned)
+    where = ("--data", str(tiny_official.root), "--precision", "fp32")
+    first = typed("train", "pre", *where)
+    assert first.status == 0, first.err
+    assert "nearest neighbours' test accuracy" in first.out
+    second = typed("train", "tuned", *where)
+    assert second.status == 0, second.err
+    mistake = typed(
+        "train", "tuned", "--seed", "1", "--set", "data.label_share=0.01", *where
+    ).mistake
+    assert mistake == (
+        "data.label_share 0.01 leaves no image of a class with 10; try data.label_share=0.1"
+    )
