@@ -23,7 +23,7 @@ def share_curves(trained: Trained, probes: Recorded | None) -> Figure:
     """
     if not any(trained.values()) and probes is None:
         return empty_figure()
-    figure, axes = new_axes(7.5, 4.4)
+    figure, axes = new_axes(7.5, 5)
     curves: list[tuple[str, str, dict[float, Estimate]]] = []
     for arm, by_share in trained.items():
         points = {s: mean_interval([r.logits("test") for r in by_share[s]]) for s in by_share}
@@ -40,7 +40,7 @@ def share_curves(trained: Trained, probes: Recorded | None) -> Figure:
     axes.set_xticks(SHARES, [spelled(share) for share in SHARES])
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set(xlabel="share of the labels", ylabel="test accuracy")
-    axes.legend(fontsize="small")
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return figure
 
 

@@ -10,7 +10,7 @@ from cifar_lessons.pretraining import figures, results
 def test_a_line_an_arm_and_a_dashed_one_a_probed_network(few):
     figure = figures.share_curves(results.trained(), results.recorded())
     [axes] = figure.axes
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == [
         *("from scratch", "after SimCLR", "after VICReg"),
         *("linear on frozen untrained", "linear on frozen simclr_w16"),
