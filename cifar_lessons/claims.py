@@ -74,10 +74,14 @@ def load_claims(path: Path | None = None) -> list[Claim]:
 
 
 def _whole(claim: Claim) -> Claim:
-    """Return the claim with a `*` in `also` spelled out: every other recipe with seeds."""
+    """Return the claim with a `*` in `also` spelled out: every other recipe with seeds.
+
+    Those that learn from few labels, or from none, are answers to another question.
+    """
     if claim.also != ("*",):
         return claim
-    everything = [name for name in recipes.RECIPES if recipes.get(name).seeds]
+    known = [make() for make in recipes.RECIPES.values()]
+    everything = [r.name for r in known if r.seeds and r.data.label_share == 1 and not r.pretrains]
     return replace(claim, also=tuple(n for n in everything if n not in claim.recipes))
 
 

@@ -149,12 +149,18 @@ def train(
             deadline = None if seconds is None else time.monotonic() + seconds
             import torch
 
-            from cifar_lessons import experiment, runs, teaching
+            from cifar_lessons import experiment, runs, starting, teaching
 
             if threads is not None:
                 torch.set_num_threads(threads)
             found = experiment.runtime_for(chosen, device=device, precision=precision, group=group)
             folder = out / chosen.name / f"seed{seed}"
+            start = starting.start_of(chosen, out=out)
+            if start and count:
+                raise UserError(
+                    f"folds of {chosen.name} cannot begin with {start.name}: it has "
+                    "seen the images that they hold out; try --set init=null"
+                )
             loaded = None if count else experiment.load_data(chosen, data)
             teacher = None
             if loaded is not None:
@@ -181,11 +187,15 @@ def train(
             command=typed(),
             deadline=deadline,
             teacher=teacher,
+            start=start,
         )
         if done and group.leader:
             finished = runs.read_run(done)
             accuracy = 100 * finished.final["test_accuracy"]
-            print(f"test accuracy {accuracy:.2f} % after {finished.minutes:.1f} minutes: {done}")
+            kind = "nearest neighbours' " if finished.kind == "pretrain" else ""
+            print(
+                f"{kind}test accuracy {accuracy:.2f} % after {finished.minutes:.1f} minutes: {done}"
+            )
 
 
 def teach(
@@ -372,7 +382,8 @@ def evaluate(
     predictions, source = found.logits("test"), "stored logits"
     classes = [f"class {k}" for k in range(predictions.logits.shape[1])]
     merged = None
-    if views is not None or (found.folder / "weights.safetensors").exists():
+    votes = found.kind == "pretrain"  # its stored logits are votes of the nearest neighbours
+    if views is not None or ((found.folder / "weights.safetensors").exists() and not votes):
         from cifar_lessons import experiment, runtime
         from cifar_lessons.config import Recipe, from_dict
         from cifar_lessons.evaluation.predict import predict
@@ -488,7 +499,7 @@ def study(
 
     Args:
         name: data_facts, data_facts_cifar100, parameter_counts, distillation_share, corruptions
-            (some half an hour; the same command goes on), near_duplicates or tta.
+            (some half an hour; the same command goes on), near_duplicates, probes or tta.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         record: Keep the facts with the recorded runs.
     """

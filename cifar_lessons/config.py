@@ -58,6 +58,30 @@ class AugmentConfig:
         _check(0 <= self.cutout <= 32, "data.augment.cutout", self.cutout, "in [0, 32]", "8")
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairConfig:
+    """Two views of each image, for an objective that compares them; see `data.pairs`."""
+
+    side: int = 24  # pixels of a view; a convolutional network may look at larger images later
+    smallest: float = 0.2  # share of the image's area that a crop keeps at least
+    jitter: float = 0.8  # share of the views whose colours are moved
+    brightness: float = 0.4  # largest change, as a share
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1  # largest turn of the colour circle, of which 1 is all
+    grey: float = 0.2  # share of the views without colour
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        where = "data.pair."
+        _check(10 <= self.side <= 32, where + "side", self.side, "in [10, 32]", "24")
+        _check(0 < self.smallest <= 1, where + "smallest", self.smallest, "in (0, 1]", "0.2")
+        for name in ("jitter", "brightness", "contrast", "saturation", "grey"):
+            value = getattr(self, name)
+            _check(0 <= value <= 1, where + name, value, "in [0, 1]", "0.4")
+        _check(0 <= self.hue <= 0.5, where + "hue", self.hue, "in [0, 0.5]", "0.1")
+
+
 # Mean and standard deviation of the 50,000 training images, per channel, in units of [0, 1].
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
@@ -77,7 +101,10 @@ class DataConfig:
     fold: int = 0  # which one, from 0
     # Share of the training images that get a wrong label on purpose, drawn by split_seed.
     wrong_labels: float = 0.0
+    # Share of each class's training images that are used at all; the seed of the run draws them.
+    label_share: float = 1.0
     augment: AugmentConfig = AugmentConfig()
+    pair: PairConfig | None = None  # two views of each image, in place of `augment`
     mean: tuple[float, float, float] = CIFAR10_MEAN  # of pixels in [0, 1]
     std: tuple[float, float, float] = CIFAR10_STD
     # Smaller images first: (share of all steps, side in pixels) of each stage in turn; the rest of
@@ -100,6 +127,14 @@ class DataConfig:
         _check(0 <= self.fold <= last, "data.fold", self.fold, f"in [0, {last}]", "0")
         _check(
             0 <= self.wrong_labels < 1, "data.wrong_labels", self.wrong_labels, "in [0, 1)", "0.05"
+        )
+        _check(0 < self.label_share <= 1, "data.label_share", self.label_share, "in (0, 1]", "0.1")
+        _check(
+            self.pair is None or self.augment == AugmentConfig(),
+            "data.augment",
+            vars(self.augment),
+            "left as it is beside data.pair, which has an augmentation of its own",
+            "--set data.pair=null",
         )
         in_range = all(0 <= m <= 1 for m in self.mean)
         _check(in_range, "data.mean", self.mean, "in [0, 1]", str(list(CIFAR10_MEAN)))
@@ -160,6 +195,51 @@ class Distillation:
         for name in ("target_weight", "others_weight"):
             value = getattr(self, name)
             _check(0 <= value <= 100, where + name, value, "in [0, 100]", "1.0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimClr:
+    """Two views of an image attract each other, views of others repel; `objectives.simclr`."""
+
+    kind: Literal["simclr"] = "simclr"
+    temperature: float = 0.5  # cosines are divided by it
+    hidden: int = 512  # width of the projection head, which is thrown away afterwards
+    out: int = 128  # numbers that are compared
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        where = "objective."
+        t = self.temperature
+        _check(0 < t <= 100, where + "temperature", t, "in (0, 100]", "0.5")
+        _check_widths(self.hidden, self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VicReg:
+    """Two views agree, and all numbers that describe them are kept busy; `objectives.vicreg`."""
+
+    kind: Literal["vicreg"] = "vicreg"
+    invariance: float = 25.0  # weight of: the two views agree
+    variance: float = 25.0  # weight of: each number differs from image to image
+    covariance: float = 1.0  # weight of: no two numbers say the same
+    hidden: int = 1024
+    out: int = 1024
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in ("invariance", "variance", "covariance"):
+            value = getattr(self, name)
+            _check(0 <= value <= 1000, "objective." + name, value, "in [0, 1000]", "25.0")
+        _check_widths(self.hidden, self.out)
+
+
+def _check_widths(hidden: int, out: int) -> None:
+    """Raise unless a projection head of these widths can be built."""
+    for name, value in (("hidden", hidden), ("out", out)):
+        _check(2 <= value <= 8192, "objective." + name, value, "in [2, 8192]", "512")
+
+
+Objectives = Supervised | Distillation | SimClr | VicReg
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +354,8 @@ class Recipe:
     name: str
     model: ModelConfig
     data: DataConfig = DataConfig()
-    objective: Supervised | Distillation = Supervised()
+    objective: Objectives = Supervised()
+    init: str | None = None  # recipe whose seed 0 gives the first weights of all but the head
     optim: OptimConfig = OptimConfig()
     epochs: int = 12
     batch_size: int = 128
@@ -288,6 +369,7 @@ class Recipe:
     revision: int = 1  # bumped by hand when code, not a field, changes what the recipe yields
     # From here on: what is planned and expected. It moves no weight and is not compared.
     seeds: int = 3  # seeds 0 … seeds-1 are run, and all of them are recorded
+    validate_every: int = 1  # epochs between two looks at the validation images
     keep_weights: bool = False  # seed 0 keeps its weights when it is recorded
     expects: Expectation | None = None
     about: str = ""  # one line for `list`
@@ -335,11 +417,47 @@ class Recipe:
             "> 0 for the plateau schedule, which watches the validation loss",
             "5000",
         )
+        _check(
+            1 <= self.validate_every <= (1 if self.optim.schedule.name == "plateau" else 10_000),
+            "validate_every",
+            self.validate_every,
+            ">= 1, and 1 for the plateau schedule, which watches the validation loss",
+            "1",
+        )
+        self._check_views()
+
+    def _check_views(self) -> None:
+        """Check what an objective that compares two views needs, and what others cannot use."""
+        pair, kind = self.data.pair, self.objective.kind
+        _check(
+            (pair is not None) == self.pretrains,
+            "data.pair",
+            None if pair is None else vars(pair),
+            f"{'set' if self.pretrains else 'null'} for the objective {kind!r}",
+            "--set data.pair.side=24" if self.pretrains else "--set data.pair=null",
+        )
+        if self.pretrains:
+            must = f"at least 2 for {kind!r}, which compares the images of a batch"
+            _check(self.batch_size >= 2, "batch_size", self.batch_size, must, "256")
+            must = f"null for {kind!r}, which compares the images of the whole batch"
+            _check(self.micro_batch is None, "micro_batch", self.micro_batch, must, "null")
+            must = f"[] for {kind!r}, whose views have the size data.pair.side"
+            _check(self.data.sizes == (), "data.sizes", self.data.sizes, must, "[]")
+            must = f"null for {kind!r}, which gives no classifier"
+            _check(self.views is None, "views", self.views, must, "null")
+        whole = self.data.label_share == 1 or kind == "supervised"
+        must = f"1 for {kind!r}, which learns from all images"
+        _check(whole, "data.label_share", self.data.label_share, must, "1.0")
+
+    @property
+    def pretrains(self) -> bool:
+        """Return whether no label is used: what comes out are features, and no classifier."""
+        return isinstance(self.objective, SimClr | VicReg)
 
 
 # Tables that a recipe may do without: setting one of their fields begins at the defaults.
-OPTIONAL = {"views": ViewsConfig}
-NOT_COMPARED = ("seeds", "keep_weights", "expects", "about")
+OPTIONAL: dict[str, type] = {"views": ViewsConfig, "pair": PairConfig}
+NOT_COMPARED = ("seeds", "validate_every", "keep_weights", "expects", "about")
 
 
 def to_dict(config: Any) -> dict[str, Json]:

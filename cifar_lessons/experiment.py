@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +12,37 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as from_safetensors
 from safetensors.torch import save as to_safetensors
-from torch import nn
+from torch import Tensor, nn
 
 from cifar_lessons import runs
 from cifar_lessons.atomic import require_writable, write_atomically
 from cifar_lessons.config import (
     NOT_COMPARED,
     Recipe,
+    SimClr,
     Supervised,
+    VicReg,
     differences,
     from_dict,
     to_dict,
 )
 from cifar_lessons.data.cifar import Cifar, load
+from cifar_lessons.data.label_share import keep_share
 from cifar_lessons.data.loader import TrainLoader, normalise
+from cifar_lessons.data.pairs import PairLoader
 from cifar_lessons.distributed import ALONE, Group
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log_likelihood
 from cifar_lessons.evaluation.predict import predict
+from cifar_lessons.evaluation.probe import features, knn
 from cifar_lessons.evaluation.tta import predict_views
 from cifar_lessons.models import Classifier, build_model
 from cifar_lessons.objectives.base import Objective
 from cifar_lessons.objectives.distillation import DistillationObjective
+from cifar_lessons.objectives.projection import Projected
+from cifar_lessons.objectives.simclr import SimClrObjective
 from cifar_lessons.objectives.supervised import SupervisedObjective
+from cifar_lessons.objectives.vicreg import VicRegObjective
 from cifar_lessons.runtime import (
     Runtime,
     detect,
@@ -47,6 +55,15 @@ from cifar_lessons.training import range_test as ranges
 from cifar_lessons.training.fit import FitResult, fit
 from cifar_lessons.training.optim import build_optimizer
 from cifar_lessons.training.teacher import Teacher
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Start:
+    """Weights that a run begins with, in place of random ones; see `starting.start_of`."""
+
+    name: str  # of the run that they are from
+    digest: str  # sha256 of their file, or another name that no other weights have
+    weights: Mapping[str, Tensor]  # of all but the head
 
 
 def runtime_for(
@@ -95,13 +112,21 @@ def new_model(recipe: Recipe, *, seed: int, num_classes: int, runtime: Runtime) 
     return model.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _ready_model(recipe: Recipe, data: Cifar, *, seed: int, runtime: Runtime) -> Classifier:
+def _ready_model(
+    recipe: Recipe, data: Cifar, *, seed: int, runtime: Runtime, start: Start | None = None
+) -> nn.Module:
     """Return the recipe's network as it is when training begins.
 
     Raises:
-        UserError: It cannot take images of the recipe's sizes.
+        UserError: It cannot take images of the recipe's sizes, or the first weights do not fit.
     """
     model = new_model(recipe, seed=seed, num_classes=len(data.classes), runtime=runtime)
+    pair = recipe.data.pair
+    if pair and pair.side != 32 and not model.any_side:
+        raise UserError(
+            f"{recipe.model.name} takes images of 32 pixels alone, got data.pair.side {pair.side}; "
+            "try --set data.pair.side=32"
+        )
     if recipe.data.sizes and not model.any_side:
         raise UserError(
             f"{recipe.model.name} takes images of 32 pixels alone, got data.sizes "
@@ -109,7 +134,36 @@ def _ready_model(recipe: Recipe, data: Cifar, *, seed: int, runtime: Runtime) ->
         )
     some = data.train.images[:PREPARE_IMAGES].to(runtime.device)
     model.prepare(normalise(some, recipe.data))
+    if recipe.init and start is None:
+        raise UserError(
+            f"{recipe.name} begins with the weights of {recipe.init}, and none were given; "
+            f"`cifar-lessons train {recipe.name}` finds them"
+        )
+    if start:
+        _load_features(model, start.weights, source=start.name, wanted=recipe.name)
+    if isinstance(recipe.objective, SimClr | VicReg):
+        torch.manual_seed(stream_seed(seed, "init", 1))
+        return Projected(model, recipe.objective).to(runtime.device)
     return model
+
+
+def _load_features(
+    model: nn.Module, weights: Mapping[str, Tensor], *, source: str, wanted: str
+) -> None:
+    """Give a network all weights but those of its head.
+
+    Raises:
+        UserError: They are of another network.
+    """
+    own = {k: v.shape for k, v in model.state_dict().items() if not k.startswith("head.")}
+    given = {k: v.shape for k, v in weights.items() if not k.startswith("head.")}
+    other = [k for k in {**own, **given} if own.get(k) != given.get(k)]
+    if other:
+        raise UserError(
+            f"the weights of {source} are of another network than {wanted}'s ({other[0]} differs); "
+            "give both recipes the same model.name and model.options"
+        )
+    model.load_state_dict({k: weights[k] for k in given}, strict=False)
 
 
 def num_parameters(model: nn.Module) -> int:
@@ -130,6 +184,7 @@ def train(
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     progress: bool = True,
     teacher: Teacher | None = None,
+    start: Start | None = None,
 ) -> FitResult:
     """Train the recipe on data already in memory; nothing is scored on test.
 
@@ -146,6 +201,7 @@ def train(
         on_epoch: See `fit`.
         progress: See `fit`.
         teacher: Of a distillation; see `teaching.teacher_of`.
+        start: First weights of a recipe that has `init`; see `starting.start_of`.
 
     Raises:
         UserError: The processes of the group work on different things, or cannot share a batch; a
@@ -154,15 +210,20 @@ def train(
     """
     runtime = in_precision(runtime, recipe.precision)
     group = runtime.group
-    objective = objective_of(recipe, teacher)
+    objective = objective_of(recipe, teacher, group)
     identity = _identity(recipe, seed, data, runtime)
     if teacher:
         teacher.require_views(data.train, recipe.data, seed=seed)
         identity["teacher"] = teacher.digest
+    if start:
+        identity["first weights"] = start.digest
     group.agree({**identity, "training images": len(data.train), "commit": commit})
     with group.together():
-        loader = TrainLoader(
-            data.train,
+        labelled = keep_share(
+            data.train, share=recipe.data.label_share, classes=len(data.classes), seed=seed
+        )
+        loader = (PairLoader if recipe.data.pair else TrainLoader)(
+            labelled,
             recipe.data,
             batch_size=recipe.batch_size,
             seed=seed,
@@ -170,10 +231,13 @@ def train(
             group=group,
             teacher=teacher,
         )
-        model = _ready_model(recipe, data, seed=seed, runtime=runtime)
+        model = _ready_model(recipe, data, seed=seed, runtime=runtime, start=start)
 
     def validate(model: nn.Module) -> dict[str, float]:
-        found = predict(model, data.val, recipe.data, runtime=runtime)
+        if isinstance(model, Projected):
+            found = vote(model.encoder, data, recipe, runtime=runtime)["val"]
+        else:
+            found = predict(model, data.val, recipe.data, runtime=runtime)
         return {"loss": negative_log_likelihood(found), "accuracy": accuracy(found)}
 
     return fit(
@@ -189,6 +253,7 @@ def train(
         clip_norm=recipe.optim.clip_norm,
         micro_batch=recipe.micro_batch,
         ema_decay=recipe.ema_decay,
+        validate_every=recipe.validate_every,
         checkpoint=checkpoint,
         identity=identity,
         commit=commit,
@@ -199,7 +264,37 @@ def train(
     )
 
 
-def objective_of(recipe: Recipe, teacher: Teacher | None = None) -> Objective:
+def vote(
+    encoder: Any,
+    data: Cifar,
+    recipe: Recipe,
+    *,
+    runtime: Runtime,
+    splits: tuple[str, ...] = ("val",),
+) -> dict[str, Predictions]:
+    """Return what a weighted vote of the nearest training images says of each image of some splits.
+
+    The network learned without labels; those of all its training images vote here, so that there is
+    one number to watch and to compare.
+
+    Args:
+        encoder: With `features`; set to evaluation mode.
+        data: The splits.
+        recipe: Says how pixels are normalised.
+        runtime: Device, precision and group.
+        splits: `val`, `test` or both.
+    """
+    bank = features(encoder, data.train, recipe.data, runtime=runtime)
+    found = {}
+    for name in splits:
+        split = getattr(data, name)
+        rows = features(encoder, split, recipe.data, runtime=runtime)
+        voters, truth = data.train.labels.cpu().numpy(), split.labels.cpu().numpy()
+        found[name] = knn(bank, voters, rows, truth, classes=len(data.classes))
+    return found
+
+
+def objective_of(recipe: Recipe, teacher: Teacher | None = None, group: Group = ALONE) -> Objective:
     """Return what the recipe asks a network to do.
 
     Raises:
@@ -207,6 +302,10 @@ def objective_of(recipe: Recipe, teacher: Teacher | None = None) -> Objective:
     """
     if isinstance(recipe.objective, Supervised):
         return SupervisedObjective(label_smoothing=recipe.objective.label_smoothing)
+    if isinstance(recipe.objective, SimClr):
+        return SimClrObjective(recipe.objective, group)
+    if isinstance(recipe.objective, VicReg):
+        return VicRegObjective(recipe.objective, group)
     if teacher is None:
         raise UserError(
             f"{recipe.name} learns from {recipe.objective.teacher}, and no teacher was given; "
@@ -231,7 +330,7 @@ def range_test(
     return ranges.range_test(
         _ready_model(recipe, data, seed=seed, runtime=runtime),
         objective_of(recipe),
-        train=TrainLoader(
+        train=(PairLoader if recipe.data.pair else TrainLoader)(
             data.train, recipe.data, batch_size=recipe.batch_size, seed=seed, device=runtime.device
         ),
         optim=recipe.optim,
@@ -269,6 +368,7 @@ def run(
     deadline: float | None = None,
     progress: bool = True,
     teacher: Teacher | None = None,
+    start: Start | None = None,
 ) -> Path | None:
     """Train, score the test split once, and write a run folder.
 
@@ -286,6 +386,7 @@ def run(
         deadline: `time.monotonic()` after which the run saves and stops.
         progress: Show progress.
         teacher: Of a distillation; it answers for all views before training begins.
+        start: First weights of a recipe that has `init`.
 
     Returns:
         The folder, on every rank, or None when the run stopped before its end.
@@ -321,6 +422,8 @@ def run(
     provenance["world_size"] = group.size
     if group.size > 1:
         provenance["backend"] = "nccl" if runtime.device.type == "cuda" else "gloo"
+    if start:
+        provenance["init"] = {"name": start.name, "digest": start.digest}
     if teacher and not _answered(teacher, recipe, provenance, runtime, deadline, progress):
         return None
     result = train(
@@ -333,6 +436,7 @@ def run(
         deadline=deadline,
         progress=progress,
         teacher=teacher,
+        start=start,
     )
     if not result.finished:
         if progress:
@@ -344,31 +448,22 @@ def run(
     provenance["cpu_seconds"] = round(result.cpu_seconds, 1)
     # float32: bf16 logits have 8 significant bits, so near ties would fall at random.
     exact = dataclasses.replace(runtime, precision="fp32")
-    start = time.monotonic()
-    logits = {"test": predict(result.model, data.test, recipe.data, runtime=exact)}
-    provenance["test_seconds"] = round(time.monotonic() - start, 1)
-    if recipe.views:
-        start = time.monotonic()
-        logits["test_views"] = predict_views(
-            logits["test"], result.model, data.test, recipe.data, views=recipe.views, runtime=exact
-        )
-        provenance["views_seconds"] = round(time.monotonic() - start, 1)
-    if len(data.val):
-        logits["val"] = predict(result.model, data.val, recipe.data, runtime=exact)
-        if recipe.views:  # what chooses must look as often as what judges
-            logits["val_views"] = predict_views(
-                logits["val"],
-                result.model,
-                data.val,
-                recipe.data,
-                views=recipe.views,
-                runtime=exact,
-            )
+    began = time.monotonic()
+    network = result.model
+    if isinstance(network, Projected):
+        network = network.encoder
+        splits = ("test", "val") if len(data.val) else ("test",)
+        logits = vote(network, data, recipe, runtime=exact, splits=splits)
+    else:
+        logits = _answers(network, data, recipe, exact, provenance)
+    provenance["test_seconds"] = round(time.monotonic() - began, 1)
     # Every number that is kept is computed from what is kept: logits in float16.
     kept = {k: Predictions(_half(p.logits), p.labels) for k, p in logits.items()}
 
     def write() -> None:
-        weights = {k: v.contiguous() for k, v in result.model.state_dict().items()}
+        weights = {k: v.contiguous() for k, v in network.state_dict().items()}
+        if recipe.pretrains:  # its head was never trained
+            weights = {k: v for k, v in weights.items() if not k.startswith("head.")}
         write_atomically(out / "weights.safetensors", to_safetensors(weights))
         runs.write_run(
             out,
@@ -380,15 +475,36 @@ def run(
             # Which images were held out, so that the folds can be put together without the data.
             index={"val": data.val.index.numpy()} if recipe.data.folds else {},
             extra={
-                "parameters": num_parameters(result.model),
+                "parameters": num_parameters(network),
                 "classes": list(data.classes),
                 "official_order": data.official_order,
             },
+            kind="pretrain" if recipe.pretrains else "train",
         )
         checkpoint.unlink(missing_ok=True)
 
     group.from_leader(write)
     return out
+
+
+def _answers(
+    model: nn.Module, data: Cifar, recipe: Recipe, exact: Runtime, provenance: dict[str, Any]
+) -> dict[str, Predictions]:
+    """Return the logits of a classifier by split, and note how long several views took."""
+    logits = {"test": predict(model, data.test, recipe.data, runtime=exact)}
+    if recipe.views:
+        start = time.monotonic()
+        logits["test_views"] = predict_views(
+            logits["test"], model, data.test, recipe.data, views=recipe.views, runtime=exact
+        )
+        provenance["views_seconds"] = round(time.monotonic() - start, 1)
+    if len(data.val):
+        logits["val"] = predict(model, data.val, recipe.data, runtime=exact)
+        if recipe.views:  # what chooses must look as often as what judges
+            logits["val_views"] = predict_views(
+                logits["val"], model, data.val, recipe.data, views=recipe.views, runtime=exact
+            )
+    return logits
 
 
 def _answered(
@@ -426,8 +542,51 @@ def load_model(run: runs.Run, runtime: Runtime) -> Classifier:
     """Return the trained network of a run, ready to predict.
 
     Raises:
+        UserError: The run keeps no weights, or they are not the ones that were recorded, or it has
+            learned features alone.
+    """
+    if run.kind == "pretrain":
+        raise UserError(
+            f"{run.name} has learned features and no classes; name a run that began with it, from "
+            "`cifar-lessons list`"
+        )
+    model = _rebuilt(run, runtime)
+    model.load_state_dict(_kept_weights(run))  # float16 as stored, float32 as computed
+    return model.eval()
+
+
+def load_encoder(run: runs.Run, runtime: Runtime) -> Classifier:
+    """Return the network of a run for its `features`; its head may never have been trained.
+
+    Raises:
         UserError: The run keeps no weights, or they are not the ones that were recorded.
     """
+    model = _rebuilt(run, runtime)
+    _load_features(model, _kept_weights(run), source=run.name, wanted=run.name)
+    return model.eval()
+
+
+def start_from(run: runs.Run) -> Start:
+    """Return the features of a run as first weights of another.
+
+    Raises:
+        UserError: The run keeps no weights, or they are not the ones that were recorded.
+    """
+    weights = _kept_weights(run)
+    content = (run.folder / "weights.safetensors").read_bytes()
+    floats = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
+    return Start(f"{run.name} {run.key}", hashlib.sha256(content).hexdigest(), floats)
+
+
+def _rebuilt(run: runs.Run, runtime: Runtime) -> Classifier:
+    """Return a run's network as it was before training."""
+    recipe = from_dict(Recipe, run.recipe)
+    num_classes = 100 if recipe.data.dataset == "cifar100" else 10
+    return new_model(recipe, seed=run.seed, num_classes=num_classes, runtime=runtime)
+
+
+def _kept_weights(run: runs.Run) -> dict[str, Tensor]:
+    """Return the weights that a run keeps."""
     path = run.folder / "weights.safetensors"
     recipe = from_dict(Recipe, run.recipe)
     try:
@@ -440,13 +599,9 @@ def load_model(run: runs.Run, runtime: Runtime) -> Classifier:
     if run.weights and hashlib.sha256(content).hexdigest() != run.weights["sha256"]:
         raise UserError(f"{path} is not the file that was recorded (its sha256 differs)")
     try:
-        tensors = from_safetensors(content)
+        return from_safetensors(content)
     except SafetensorError as error:
         raise UserError(f"{path} is damaged ({error}); train or record the run again") from None
-    num_classes = 100 if recipe.data.dataset == "cifar100" else 10
-    model = new_model(recipe, seed=run.seed, num_classes=num_classes, runtime=runtime)
-    model.load_state_dict(tensors)  # float16 as stored, float32 as computed
-    return model.eval()
 
 
 def _half(logits: np.ndarray) -> np.ndarray:

@@ -39,7 +39,7 @@ def network(name: str, session: Session) -> Classifier:
 def recorded() -> list[runs.Run]:
     """Return seed 0 of every recipe that keeps its weights, where it is recorded and fresh."""
     found = [runs.status(make())[:1] for make in recipes.RECIPES.values()]  # some plan no seed
-    first = [run for status in found for _, _, run in status if run]
+    first = [run for rows in found for _, _, run in rows if run and run.kind != "pretrain"]
     return [run for run in first if (run.folder / "weights.safetensors").exists()]
 
 

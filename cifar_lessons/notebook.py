@@ -16,7 +16,7 @@ from cifar_lessons import __version__, plots, runtime
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar, load_or_synthetic
 from cifar_lessons.errors import UserError
-from cifar_lessons.experiment import train
+from cifar_lessons.experiment import Start, train
 from cifar_lessons.tables import Table
 from cifar_lessons.training.fit import FitResult
 from cifar_lessons.training.teacher import Teacher
@@ -39,7 +39,13 @@ class Session:
     profile: Profile
 
     def train(
-        self, recipe: Recipe, *, seed: int = 0, teacher: Teacher | None = None, **changes: Any
+        self,
+        recipe: Recipe,
+        *,
+        seed: int = 0,
+        teacher: Teacher | None = None,
+        start: Start | None = None,
+        **changes: Any,
     ) -> FitResult:
         """Train live: all of it in the full profile, a labelled taste in the quick one.
 
@@ -47,6 +53,7 @@ class Session:
             recipe: What to train.
             seed: Of everything random.
             teacher: Of a distillation; from `teacher`.
+            start: First weights of a recipe that has `init`.
             changes: Fields of the recipe to replace, such as `epochs=1`.
         """
         recipe, data = replace(recipe, **changes), self._live()
@@ -56,7 +63,7 @@ class Session:
                 f"A quick taste, not a result: {len(data.train):,} images, {recipe.epochs} "
                 f"epochs, {self.runtime.device}, {self.runtime.precision}."
             )
-        return train(recipe, data, seed=seed, runtime=self.runtime, teacher=teacher)
+        return train(recipe, data, seed=seed, runtime=self.runtime, teacher=teacher, start=start)
 
     def teacher(self, network: nn.Module, recipe: Recipe, *, seed: int = 0) -> Teacher:
         """Return a network's answers to the views of live students, kept in memory.

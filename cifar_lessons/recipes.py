@@ -21,6 +21,7 @@ from cifar_lessons.config import (
     ViewsConfig,
 )
 from cifar_lessons.errors import UserError, suggest
+from cifar_lessons.few_labels import FEW_LABELS
 
 FLIP = AugmentConfig(flip="random")
 FLIP_CROP = AugmentConfig(flip="random", crop_padding=4)
@@ -567,6 +568,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         mobilenet_kd,
         speednet_reference,
         speednet,
+        *FEW_LABELS,
     )
 }
 

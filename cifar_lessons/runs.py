@@ -50,7 +50,9 @@ class Run:
     recipe: dict[str, Any]
     seed: int
     key: str  # seed0, seed1, … or seed0-fold0, …: the folder's name
-    kind: str  # train, pretrain, search, study, bench or demo; a demo never reaches the ledger
+    # train, pretrain, search, study, bench or demo; a demo never reaches the ledger. The logits of
+    # a pretrain run are what its nearest training images say of an image: it has no classes.
+    kind: str
     provenance: dict[str, Any]
     history: list[dict[str, float]]
     final: dict[str, float]
@@ -404,7 +406,8 @@ def default_network(*, root: Path | None = None) -> Run:
         MissingRun: No recorded run keeps weights.
     """
     recorded = root or runs_root()
-    kept = [read_run(path.parent) for path in sorted(recorded.glob("*/*/weights.safetensors"))]
+    found = [read_run(path.parent) for path in sorted(recorded.glob("*/*/weights.safetensors"))]
+    kept = [run for run in found if run.kind != "pretrain"]  # of which no head is trained
     if not kept:
         raise MissingRun(
             f"no recorded run in {recorded} keeps weights; name a run of yours with --run "

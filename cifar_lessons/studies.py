@@ -170,6 +170,13 @@ def distillation_share(root: Path) -> Facts:
     return distillation_share(root)
 
 
+def probes(root: Path) -> Facts:
+    """Return what linear classifiers on frozen pre-trained features reach, by share of labels."""
+    from cifar_lessons.pretraining.probes import probe_networks
+
+    return probe_networks(root)
+
+
 STUDIES: dict[str, Callable[[Path], Facts]] = {
     "corruptions": corruptions,
     "data_facts": data_facts,
@@ -177,6 +184,7 @@ STUDIES: dict[str, Callable[[Path], Facts]] = {
     "near_duplicates": near_duplicates,
     "distillation_share": distillation_share,
     "parameter_counts": lambda root: parameter_counts(),
+    "probes": probes,
 }
 
 

@@ -30,7 +30,7 @@ def teacher_of(
     """
     if not isinstance(recipe.objective, Distillation):
         return None
-    run = _run_of(recipe, recipe.objective.teacher, out)
+    run = run_of(recipe, recipe.objective.teacher, out)
     taught = from_dict(DataConfig, run.recipe["data"])
     if taught.dataset != recipe.data.dataset:
         raise UserError(
@@ -59,8 +59,18 @@ def teacher_of(
     )
 
 
-def _run_of(recipe: Recipe, teacher: str, out: Path) -> runs.Run:
-    """Return the teacher's recorded run, else one of the user's own, with its weights."""
+def run_of(recipe: Recipe, teacher: str, out: Path, *, part: str = "teacher") -> runs.Run:
+    """Return the recorded run that a recipe builds on, else one of the user's own.
+
+    Args:
+        recipe: That builds on it.
+        teacher: Name of the recipe whose seed 0 is meant.
+        out: Where the user's own runs lie.
+        part: What it is to the recipe, for messages.
+
+    Raises:
+        UserError: Neither is there, or the user's own has other settings.
+    """
     wanted = recipes.get(teacher)
     try:
         found = runs.load_run(wanted)
@@ -68,7 +78,7 @@ def _run_of(recipe: Recipe, teacher: str, out: Path) -> runs.Run:
         folder = out / teacher / "seed0"
         if not (folder / "run.json").exists():
             raise UserError(
-                f"{teacher}, the teacher of {recipe.name}, is not trained yet: "
+                f"{teacher}, the {part} of {recipe.name}, is not trained yet: "
                 f"`cifar-lessons train {teacher} --out {out}` comes first"
             ) from None
         found = runs.read_run(folder)

@@ -32,7 +32,7 @@ RULES: dict[str, list[str]] = {
     "runtime": ["distributed", "errors"],
     "models": ["errors"],  # what a network must know of the hardware is passed in
     "data": ["config", "distributed", "errors", "runtime"],
-    "objectives": ["config", "data"],
+    "objectives": ["config", "data", "distributed"],
     "training": ["atomic", "config", "data", "distributed", "errors", "objectives", "runtime"],
     # numpy alone
     "evaluation.metrics": [],
@@ -47,16 +47,26 @@ RULES: dict[str, list[str]] = {
     "evaluation.resolution": ["evaluation.metrics"],
     "evaluation.outsiders": [],
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
-    "recipes": ["config", "errors"],
+    "few_labels": ["config"],
+    "recipes": ["config", "errors", "few_labels"],
     "runs": ["atomic", "config", "errors", "evaluation.metrics"],
-    "studies": ["data", "distilling.share", "errors", "models", "recipes", "robustness", "runs"],
+    "studies": [
+        "data",
+        "distilling.share",
+        "errors",
+        "models",
+        "pretraining.probes",
+        "recipes",
+        "robustness",
+        "runs",
+    ],
     # The ledger and the figures, from recorded runs alone.
     "tables": [],
     "verdicts": ["evaluation.metrics"],
     "targets": [],
     "judges": [
         *("distilling.results", "evaluation.contrasts", "evaluation.cross_validation"),
-        *("evaluation.metrics", "targets", "tta.results", "verdicts"),
+        *("evaluation.metrics", "pretraining.results", "targets", "tta.results", "verdicts"),
     ],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
@@ -94,6 +104,7 @@ RULES: dict[str, list[str]] = {
         "runtime",
         "training",
     ],
+    "starting": ["config", "experiment", "recipes", "teaching"],
     "notebook": [*LIBRARY, "errors", "experiment", "plots", "tables"],
     # Spoiled images, and test images that are in train as well.
     "robustness.answers": ["atomic", "errors"],
@@ -147,6 +158,15 @@ RULES: dict[str, list[str]] = {
     ],
     "distilling.figures": ["canvas", "distilling.doubts", "distilling.results"],
     "distilling": [*LIBRARY, "experiment", "recipes", "runs"],
+    # Learning without labels, then from few. What reads and draws it needs no torch.
+    "pretraining.results": ["evaluation.metrics", "recipes", "runs"],
+    "pretraining.report": [
+        *("evaluation.metrics", "pretraining.results", "recipes", "runs", "tables"),
+    ],
+    "pretraining.figures": [
+        *("canvas", "evaluation.metrics", "pretraining.report", "pretraining.results"),
+    ],
+    "pretraining": [*LIBRARY, "errors", "experiment", "recipes", "runs"],
     # Measuring speed: it builds the steps that it times.
     "interleave": ["runtime"],
     "plain_loop": ["config", "data"],
@@ -299,6 +319,7 @@ WITHOUT_TORCH = [
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
     *("distilling.doubts", "distilling.figures", "distilling.report", "distilling.results"),
     *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
+    *("few_labels", "pretraining.figures", "pretraining.report", "pretraining.results"),
     *("typed", "verdicts"),
 ]
 
@@ -403,6 +424,8 @@ ELSEWHERE = {
     "data.__init__": "test_architecture.py",
     "robustness.__init__": "test_architecture.py",
     "distilling.__init__": "test_architecture.py",
+    "few_labels": "test_recipes.py",  # its recipes stand among the others
+    "pretraining.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
     "interactive.__init__": "test_architecture.py",
     "folds.__init__": "test_architecture.py",

@@ -15,9 +15,12 @@ from cifar_lessons.config import (
     ModelConfig,
     MuonConfig,
     OptimConfig,
+    PairConfig,
     Recipe,
     ScheduleConfig,
+    SimClr,
     Supervised,
+    VicReg,
     ViewsConfig,
     differences,
     from_dict,
@@ -42,12 +45,14 @@ def recipe() -> Recipe:
             folds=4,
             fold=2,
             wrong_labels=0.1,
+            label_share=0.5,
             augment=AugmentConfig(crop_padding=2, flip="alternating", cutout=8, seed=3),
             mean=(0.5, 0.4, 0.3),
             std=(0.1, 0.2, 0.3),
             sizes=((0.5, 16),),
         ),
         objective=Supervised(label_smoothing=0.1),
+        init="another",
         optim=OptimConfig(
             name="adamw",
             peak_lr=0.3,
@@ -73,6 +78,7 @@ def recipe() -> Recipe:
         precision="fp32",
         revision=2,
         seeds=4,
+        validate_every=2,
         keep_weights=True,
         expects=Expectation(low=0.1, high=0.9, minutes=2.0, device="a device"),
         about="nothing at its default",
@@ -98,7 +104,8 @@ def test_the_fixture_leaves_no_field_at_its_default(recipe):
     """Guards the tests that use it: a new field must be added there."""
     default = leaves(Recipe(name="default", model=ModelConfig(name="simple_cnn")))
     same = {key for key, value in leaves(recipe).items() if default.get(key, ...) == value}
-    assert same == {"objective.kind"}  # there is one kind so far
+    # The kind is the first one, which cannot use pairs of views; see below.
+    assert same == {"objective.kind", "data.pair"}
 
 
 def test_a_recipe_survives_the_way_through_json(recipe):
@@ -200,6 +207,9 @@ def test_a_wrong_name_or_type_is_told(change, message):
         ("data.folds=51", "data.folds must be in [2, 50], or 0 for none, got 51; try 5"),
         ("data.folds=-1", "data.folds must be in [2, 50], or 0 for none, got -1; try 5"),
         ("data.fold=-1", "data.fold must be in [0, 50], got -1; try 0"),
+        ("data.label_share=0", "data.label_share must be in (0, 1], got 0.0; try 0.1"),
+        ("data.label_share=5", "data.label_share must be in (0, 1], got 5.0; try 0.1"),
+        ("validate_every=0", "validate_every must be >= 1, and 1 for the plateau schedule"),
         ("data.wrong_labels=1", "data.wrong_labels must be in [0, 1), got 1.0; try 0.05"),
         ("name=../elsewhere", "name must be letters, digits and _, got '../elsewhere'; try my_cnn"),
     ],
@@ -347,7 +357,7 @@ def test_every_compared_field_counts(recipe):
     other = leaves(Recipe(name="other", model=ModelConfig(name="simple_cnn")))
     for key in leaves(recipe):
         top = key.partition(".")[0]
-        if top in NOT_COMPARED or key in ("objective.kind", "model.options"):
+        if top in NOT_COMPARED or key in ("objective.kind", "model.options", "data.pair"):
             continue
         if key not in other:  # a field of a table that the other recipe does without
             key = key.rpartition(".")[0]
@@ -382,6 +392,7 @@ def test_an_option_that_is_gone_is_told(recipe):
 
 def test_what_moves_no_weight_is_not_compared(recipe):
     planned = {"seeds": 1, "keep_weights": False, "expects": None, "about": "another"}
+    planned["validate_every"] = 1
     assert set(planned) == set(NOT_COMPARED)
     assert differences(recorded(recipe), dataclasses.replace(recipe, **planned)) == []
 
@@ -422,10 +433,15 @@ def test_a_field_that_no_longer_exists_is_told():
 # --- which objective --------------------------------------------------------------------------
 
 
+def with_all_labels(recipe: Recipe) -> Recipe:
+    """A teacher answers for all training images."""
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, label_share=1.0))
+
+
 def test_a_recipe_of_either_objective_survives_the_way_through_json(recipe):
     """The table's `kind` says which of the two it is; without one it is the first."""
     student = dataclasses.replace(
-        recipe, objective=Distillation(teacher="simple_cnn", temperature=2.0)
+        with_all_labels(recipe), objective=Distillation(teacher="simple_cnn", temperature=2.0)
     )
     assert from_dict(Recipe, json.loads(json.dumps(to_dict(student)))) == student
     plain = to_dict(recipe)
@@ -443,7 +459,7 @@ def test_an_unknown_kind_of_objective_names_those_that_there_are(recipe):
 
 
 def test_every_field_of_a_distillation_counts_and_another_objective_is_another_recipe(recipe):
-    student = dataclasses.replace(recipe, objective=Distillation())
+    student = dataclasses.replace(with_all_labels(recipe), objective=Distillation())
     recorded = json.loads(json.dumps(to_dict(student)))
     assert differences(recorded, student) == []
     assert differences(recorded, recipe)
@@ -472,3 +488,64 @@ def test_every_field_of_a_distillation_counts_and_another_objective_is_another_r
 def test_a_distillation_out_of_range_names_the_value_and_a_mend(change, message):
     with pytest.raises(UserError, match=message):
         Distillation(**change)
+
+
+# --- two views, and no labels -----------------------------------------------------------------
+
+
+@pytest.fixture(params=[SimClr(temperature=0.2, hidden=64, out=32), VicReg(variance=5.0)])
+def without_labels(request) -> Recipe:
+    return Recipe(
+        name="pre",
+        model=ModelConfig(name="resnet18"),
+        data=DataConfig(pair=PairConfig(side=20, hue=0.2)),
+        objective=request.param,
+    )
+
+
+def test_a_recipe_without_labels_survives_the_way_through_json(without_labels):
+    assert from_dict(Recipe, json.loads(json.dumps(to_dict(without_labels)))) == without_labels
+    assert without_labels.pretrains
+    assert not recipes.simple_cnn().pretrains
+
+
+def test_every_field_of_the_views_counts(without_labels):
+    then = recorded(without_labels)
+    for field in dataclasses.fields(PairConfig):
+        value = getattr(PairConfig(side=24, hue=0.3, grey=0.3, smallest=0.3), field.name)
+        if value == getattr(without_labels.data.pair, field.name):
+            value = 0.123
+        assert differences(then, override(without_labels, f"data.pair.{field.name}={value}"))
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("batch_size=1", "batch_size must be at least 2 for '"),
+        ("micro_batch=64", "micro_batch must be null for '"),
+        ("data.sizes=[[0.5,16]]", "data.sizes must be [] for '"),
+        ("data.label_share=0.1", "data.label_share must be 1 for '"),
+        ("views.name=flip", "views must be null for '"),
+        ("data.pair=null", "data.pair must be set for the objective '"),
+        ("data.augment.flip=random", "data.augment must be left as it is beside data.pair"),
+        ("data.pair.side=40", "data.pair.side must be in [10, 32], got 40; try 24"),
+        ("data.pair.hue=0.7", "data.pair.hue must be in [0, 0.5], got 0.7; try 0.1"),
+        ("data.pair.smallest=0", "data.pair.smallest must be in (0, 1], got 0.0; try 0.2"),
+        ("objective.hidden=1", "objective.hidden must be in [2, 8192], got 1; try 512"),
+    ],
+)
+def test_what_a_recipe_without_labels_cannot_use_is_told(without_labels, assignment, message):
+    with pytest.raises(UserError) as error:
+        override(without_labels, assignment)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_labels_cannot_use_pairs():
+    with pytest.raises(UserError, match=r"data\.pair must be null for the objective"):
+        override(recipes.simple_cnn(), "data.pair.side=24")
+
+
+def test_a_plateau_looks_at_validation_every_epoch():
+    with pytest.raises(UserError, match="and 1 for the plateau schedule"):
+        override(recipes.resnet18_w16_plateau(), "validate_every=2")

@@ -57,6 +57,11 @@ def test_an_unknown_name_is_told_with_the_nearest():
 
 # --- the difference is the experiment ---------------------------------------------------------
 
+AFTER_SIMCLR = {
+    "init: recorded None, now 'simclr_w16'",
+    "optim.peak_lr: recorded 0.1, now 0.02",
+}
+VICREG_FIRST = {"init: recorded 'simclr_w16', now 'vicreg_w16'"}
 ARMS = {
     # C03: augmentation alone
     ("simple_cnn", "simple_cnn_flip"): {"data.augment.flip: recorded 'none', now 'random'"},
@@ -168,6 +173,41 @@ ARMS = {
         "model.options.stem_stride: recorded 2, now not set",
         "model.options.width: recorded 0.5, now not set",
     },
+    # C16: few labels, then where the weights begin, and the rate of that side
+    ("resnet18_w16", "labels1_scratch"): {
+        "batch_size: recorded 128, now 64",
+        "data.label_share: recorded 1.0, now 0.01",
+        "epochs: recorded 12, now 200",
+    },
+    ("labels1_scratch", "labels1_simclr"): AFTER_SIMCLR,
+    ("labels1_simclr", "labels1_vicreg"): VICREG_FIRST,
+    ("labels1_scratch", "labels2_scratch"): {
+        "data.label_share: recorded 0.01, now 0.02",
+        "epochs: recorded 200, now 100",
+    },
+    ("labels2_scratch", "labels2_simclr"): AFTER_SIMCLR,
+    ("labels1_scratch", "labels05_scratch"): {
+        "data.label_share: recorded 0.01, now 0.005",
+        "epochs: recorded 200, now 467",
+    },
+    ("labels05_scratch", "labels05_simclr"): AFTER_SIMCLR,
+    ("resnet18_w16", "labels10_scratch"): {
+        "data.label_share: recorded 1.0, now 0.1",
+        "epochs: recorded 12, now 40",
+    },
+    ("labels10_scratch", "labels10_simclr"): AFTER_SIMCLR,
+    ("labels10_simclr", "labels10_vicreg"): VICREG_FIRST,
+    ("labels10_scratch", "labels10_long"): {"epochs: recorded 40, now 492"},
+    ("resnet18_w16", "labels100_simclr"): AFTER_SIMCLR,
+    ("simclr_w16", "vicreg_w16"): {
+        "objective.covariance: recorded not set, now 1.0",
+        "objective.hidden: recorded 512, now 1024",
+        "objective.invariance: recorded not set, now 25.0",
+        "objective.kind: recorded 'simclr', now 'vicreg'",
+        "objective.out: recorded 128, now 1024",
+        "objective.temperature: recorded 0.5, now not set",
+        "objective.variance: recorded not set, now 25.0",
+    },
     # C09: the depth alone
     ("resnet18_w16", "resnet34_w16"): {"model.name: recorded 'resnet18', now 'resnet34'"},
     ("resnet18_w16", "resnet50_w16"): {"model.name: recorded 'resnet18', now 'resnet50'"},
@@ -182,7 +222,8 @@ def test_an_arm_differs_from_its_base_as_it_says(base, arm):
 
 def test_every_recipe_is_a_base_or_an_arm():
     """A new recipe says above what it changes, or here that it stands alone."""
-    alone = {"resnet18"}  # the headline: all 50,000 images, fewer epochs, full width
+    # The headline: all 50,000 images, fewer epochs, full width. And learning without labels.
+    alone = {"resnet18", "simclr_w16"}
     assert {name for pair in ARMS for name in pair} | alone == set(RECIPES)
 
 
@@ -190,3 +231,18 @@ def test_a_comparison_has_a_validation_split_and_a_headline_has_none():
     data = {name: make().data for name, make in RECIPES.items()}
     without = {name for name, d in data.items() if not (d.val_size or d.folds)}
     assert without == {"resnet18", "speednet", "speednet_reference"}
+
+
+def test_few_labels_are_used_for_about_as_many_steps():
+    """1,400, whatever the share; the control gets the pixels of pre-training on top."""
+    steps = {}
+    for name, make in RECIPES.items():
+        r = make()
+        if r.data.label_share < 1 and name != "labels10_long":
+            steps[name] = r.epochs * (round(45_000 * r.data.label_share) // r.batch_size)
+    assert len(steps) == 10
+    assert all(abs(n - 1_400) <= 10 for n in steps.values()), steps
+    pre, long, short = (recipes.get(n) for n in ("simclr_w16", "labels10_long", "labels10_scratch"))
+    pixels = pre.epochs * (45_000 // 256) * 256 * 2 * 24**2
+    extra = (long.epochs - short.epochs) * (4_500 // 128) * 128 * 32**2
+    assert extra == pytest.approx(pixels, rel=0.01)

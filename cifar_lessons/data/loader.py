@@ -25,23 +25,25 @@ class Batch:
 
     Shapes: images (B, 3, 32, 32) float32 normalised, channels_last; labels (B,) int64;
     index (B,) int64, positions in the official order; teacher (B, K), the logits that a teacher
-    gave to these very views, where there is one.
+    gave to these very views, where there is one; second, shaped as images, another view of each
+    image, where views are compared.
     """
 
     images: Tensor
     labels: Tensor
     index: Tensor
     teacher: Tensor | None = None
+    second: Tensor | None = None
 
     def __len__(self) -> int:
         """Return B."""
         return len(self.labels)
 
     def shrink(self, side: int) -> "Batch":
-        """Return the batch with images of this side, in pixels."""
+        """Return the batch with images of this side, in pixels; smaller ones stay as they are."""
         return (
             self
-            if side == self.images.shape[-1]
+            if side >= self.images.shape[-1]
             else replace(self, images=shrink(self.images, side))
         )
 
@@ -135,31 +137,32 @@ class TrainLoader:
         """
         n, b = len(self.split), self.batch_size
         order = torch.randperm(n, generator=stream(self.seed, "order", epoch)).to(self.device)
-        draws = self._draws(epoch)
+        views = self._views(epoch)
         answers = None if self.teacher is None else self.teacher(epoch).to(self.device)
         for step in range(skip, len(self)):
             which = order[step * b : (step + 1) * b][self.part]
-            batch = self._batch(which, draws)
+            batch = views(which)
             yield batch if answers is None else replace(batch, teacher=answers[which])
 
     def in_order(self, epoch: int, *, batch_size: int) -> Iterator[Batch]:
         """Yield the same views of the same epoch in the order of the split, every image once."""
-        draws = self._draws(epoch)
+        views = self._views(epoch)
         for which in torch.arange(len(self.split), device=self.device).split(batch_size):
-            yield self._batch(which, draws)
+            yield views(which)
 
-    def _draws(self, epoch: int) -> Draws:
-        """Return what an epoch does to each image, on the device."""
+    def _views(self, epoch: int) -> Callable[[Tensor], Batch]:
+        """Return what gives the images at some positions of the split as an epoch shows them."""
         config = self.data.augment
         seed = self.seed if config.seed is None else config.seed
-        draws = draw(len(self.split), config, seed=seed, epoch=epoch)
-        return Draws(*(t.to(self.device) for t in vars(draws).values()))
+        drawn = draw(len(self.split), config, seed=seed, epoch=epoch)
+        draws = Draws(*(t.to(self.device) for t in vars(drawn).values()))
 
-    def _batch(self, which: Tensor, draws: Draws) -> Batch:
-        """Return the views of the images at these positions of the split."""
-        pixels = augment(self._padded, draws, which, self.data.augment)
-        images = cut_out(normalise(pixels, self.data), draws, which, self.data.augment)
-        return Batch(images, self.split.labels[which], self.split.index[which])
+        def batch(which: Tensor) -> Batch:
+            pixels = augment(self._padded, draws, which, config)
+            images = cut_out(normalise(pixels, self.data), draws, which, config)
+            return Batch(images, self.split.labels[which], self.split.index[which])
+
+        return batch
 
 
 def _unequal(batch_size: int, ranks: int) -> str:

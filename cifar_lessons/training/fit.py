@@ -66,6 +66,7 @@ def fit(
     clip_norm: float | None = None,
     micro_batch: int | None = None,
     ema_decay: float | None = None,
+    validate_every: int = 1,
     checkpoint: Path | None = None,
     identity: dict[str, Any] | None = None,
     commit: str = "",
@@ -91,6 +92,7 @@ def fit(
         clip_norm: See `train_step`.
         micro_batch: See `train_step`.
         ema_decay: See `build_ema`; None trains and evaluates the same weights.
+        validate_every: Epochs between two calls of `validate`; the last epoch has one always.
         checkpoint: File to resume from and to save to; None saves nothing. Rank 0 writes it.
         identity: What the checkpoint must agree on, such as the recipe and the seed.
         commit: Of the code, listed in the result.
@@ -220,7 +222,8 @@ def fit(
             group.share_buffers(result.model)
             row: Row = {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"]}
             row |= {f"train_{name}": value for name, value in means.items()}
-            if validate is not None:
+            due = (epoch + 1) % validate_every == 0 or epoch + 1 == epochs
+            if validate is not None and due:
                 result.model.eval()
                 row |= {f"val_{name}": value for name, value in validate(result.model).items()}
             row["seconds"] = before + time.monotonic() - clock

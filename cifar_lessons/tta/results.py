@@ -175,7 +175,7 @@ def kept_runs(root: Path | None = None) -> list[Run]:
     found = []
     for folder in folders:
         run = runs.read_run(folder)
-        known = run.name in recipes.RECIPES and run.weights
+        known = run.name in recipes.RECIPES and run.weights and run.kind != "pretrain"
         if known and not differences(run.recipe, recipes.get(run.name)):
             found.append(run)
     return sorted(found, key=lambda run: (run.parameters, run.name))

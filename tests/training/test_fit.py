@@ -454,3 +454,17 @@ def test_what_it_raises_ends_the_training_there(data, tmp_path):
         Trial(data).fit(checkpoint=path, on_epoch=hopeless)
     assert len(told) == 2
     assert Trial(data).fit(checkpoint=path).history[:2] == told  # and it can go on
+
+
+def test_validation_may_be_rarer_and_never_misses_the_end(data):
+    history = Trial(data).fit(validate_every=2).history
+    assert [row["epoch"] for row in history if "val_loss" in row] == [2, 3]
+    assert all("train_loss" in row for row in history)
+    every = Trial(data).fit()
+    rare = Trial(data).fit(validate_every=2)
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(
+            every.model.state_dict().values(), rare.model.state_dict().values(), strict=True
+        )
+    )  # a look changes nothing

@@ -1,0 +1,1 @@
+"""What pre-training without labels is worth: probes of features, tables and figures."""
