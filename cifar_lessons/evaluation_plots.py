@@ -71,6 +71,9 @@ def gaps(
 ) -> Figure:
     """Draw a difference between classes against the accuracy: a point a recipe, both intervals.
 
+    Two seeds give intervals that are several times longer than any others, by Student's t. The
+    axes are made for the others; what reaches beyond is cut off.
+
     Args:
         found: Predictions of all seeds by recipe.
         weights: Of the classes, as from `contrasts.gap_weights`.
@@ -80,21 +83,30 @@ def gaps(
     if not found:
         return empty_figure()
     figure, axes = new_axes(8.5, 4.2)
-    for index, (name, runs) in enumerate(found.items()):
-        across, up = mean_interval(runs), contrast(runs, weights)
+    both = {name: (mean_interval(runs), contrast(runs, weights)) for name, runs in found.items()}
+    for index, (name, (across, up)) in enumerate(both.items()):
         # Colours repeat after 10: then the marker is another one.
         axes.errorbar(
             across.mean, up.mean, xerr=across.half_width, yerr=up.half_width, capsize=2,
             fmt=MARKERS[(index + index // 10) % len(MARKERS)], color=f"C{index}", markersize=6,
-            elinewidth=1, label=f"{name} (n = {len(runs)})",
+            elinewidth=1, label=f"{name} (n = {len(found[name])})",
         )  # fmt: skip
     axes.axhspan(*claimed, color="0.6", alpha=0.4, linewidth=0, label="the article")
-    axes.set_ylim(bottom=0)
+    axes.set_xlim(*_limits([across for across, _ in both.values()]))
+    axes.set_ylim(0, _limits([up for _, up in both.values()])[1])
     axes.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.4g}%")  # 72.5 in a narrow range
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}")
     axes.set(xlabel="test accuracy over all classes", ylabel=ylabel)
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
+
+
+def _limits(estimates: Sequence[Estimate]) -> tuple[float, float]:
+    """Return the ends of an axis: all means, and the intervals that are not from two seeds."""
+    ends = [end for e in estimates if e.n != 2 for end in (e.low, e.high)]
+    ends += [e.mean for e in estimates]
+    margin = 0.05 * (max(ends) - min(ends))
+    return min(ends) - margin, max(ends) + margin
 
 
 def reliability_diagrams(
@@ -110,7 +122,7 @@ def reliability_diagrams(
     if not networks:
         return empty_figure()
     use_book_style()
-    figure = BookFigure(figsize=(max(3.6, 3.0 * len(networks)), 3.9), layout="constrained")
+    figure = BookFigure(figsize=(max(3.6, 3.0 * len(networks)), 4.2), layout="constrained")
     panels = figure.subplots(
         2, len(networks), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 1)
     )
@@ -127,7 +139,9 @@ def reliability_diagrams(
     for axes in (*panels[0], *panels[1]):
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    panels[0, 0].legend(fontsize="small", loc="upper left")
+    # Below the panels: inside, it would cover points.
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize="small", loc="outside lower center", ncols=3)
     return figure
 
 
@@ -179,7 +193,7 @@ def resolution(disagreements: Mapping[str, float], *, images: int = 10_000) -> F
         disagreements: By label, the share of images where exactly one of two networks is right.
         images: Marked with a vertical line.
     """
-    figure, axes = new_axes(7, 3.6)
+    figure, axes = new_axes(7, 5)
     x = np.geomspace(500, 1_000_000, 60)
     for index, (name, share) in enumerate(disagreements.items()):
         y = [smallest_difference(round(n), share) for n in x]
@@ -194,7 +208,8 @@ def resolution(disagreements: Mapping[str, float], *, images: int = 10_000) -> F
     axes.minorticks_off()
     axes.xaxis.set_major_formatter(lambda v, _: f"{v:,.0f}")
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}")
-    axes.legend(fontsize="small", title="exactly one is right on")
+    # Below the axes: inside, it would cover curves just right of the line.
+    figure.legend(fontsize="small", title="exactly one is right on", loc="outside lower center")
     return figure
 
 

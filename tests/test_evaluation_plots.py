@@ -52,6 +52,31 @@ def test_gaps_stand_at_the_accuracy_of_each_recipe():
     assert len(looks) == 12  # no two recipes look alike
 
 
+def test_the_long_bars_of_two_seeds_do_not_set_the_axes_of_the_gaps():
+    weights = gap_weights(1, (3, 5))
+    three = [network(k) for k in range(3)]
+    two = [network(0, skill=1.2), network(1, skill=2.2)]
+    figure = ep.gaps({"three": three, "two": two}, weights, claimed=(0.07, 0.08), ylabel="gap")
+    [axes] = figure.axes
+    long, short = mean_interval(two), mean_interval(three)
+    assert axes.get_xlim()[0] > long.low  # cut off
+    assert axes.get_xlim()[0] < min(short.low, long.mean)
+    assert axes.get_xlim()[1] > max(short.high, long.mean)
+    assert contrast(three, weights).high < axes.get_ylim()[1] < contrast(two, weights).high
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [ep.resolution({"10 %": 0.1}), ep.reliability_diagrams({"a": network(0)})],
+    ids=["resolution", "reliability"],
+)
+def test_a_legend_lies_below_the_axes_and_covers_nothing(figure):
+    figure.draw_without_rendering()
+    [legend] = figure.legends
+    assert all(axes.get_legend() is None for axes in figure.axes)
+    assert legend.get_window_extent().y1 <= min(a.get_window_extent().y0 for a in figure.axes)
+
+
 def test_reliability_has_a_panel_a_network_and_a_count_below_it():
     for adaptive in (False, True):
         figure = ep.reliability_diagrams({"a": network(0), "b": network(1)}, adaptive=adaptive)

@@ -161,7 +161,7 @@ def costs_table(
         costs: Parameters, and multiplications for one image (`speed.layers.multiplications`), by
             label. Labels without runs are shown too: what a network costs needs none.
         teacher: Label of the network that the others are held against; it has a cost.
-        latency: Of one picture, in words, by label; chapter 12 measures it.
+        latency: Of one picture, in words, by label; without it the column is left out.
     """
     whole, _ = costs[teacher]
     rows = []
@@ -178,7 +178,7 @@ def costs_table(
                 f"{parameters:,}",
                 "–" if is_teacher else f"{100 * (parameters / whole - 1):+.1f} %".replace("-", "−"),
                 f"{multiplications / 1e6:.1f} million",
-                (latency or {}).get(label, "not recorded yet"),
+                *([latency.get(label, "not recorded yet")] if latency else []),
             )
         )
     columns: tuple[str, ...] = (
@@ -187,9 +187,10 @@ def costs_table(
         "Points against the teacher",
         "Parameters",
     )
-    columns += ("Against the teacher", "Multiplications", "Latency of one picture")
+    columns += ("Against the teacher", "Multiplications")
+    columns += ("Latency of one picture",) if latency else ()
     caption = (
         "What each network reaches and costs. Differences are paired over the seeds of both; with "
-        "one seed the interval covers test images only. Latency is the subject of chapter 12."
+        "one seed the interval covers test images only."
     )
     return Table(columns, rows, caption)

@@ -186,6 +186,24 @@ def looked_at(study: Study) -> Table:
     return Table(columns, rows, caption)
 
 
+def by_looking(study: Study) -> Markdown:
+    """Return how many of the counted pairs, and of those below, are copies by what eyes said."""
+    if study is None:
+        return Markdown("")
+    near, detail = study["rule"]["near"], np.array(study["pairs"]["detail"])
+    real, below, high = 0.0, 0.0, np.inf
+    for low, same, looked in study["looked_at"]:
+        copies = float(((detail >= low) & (detail < high)).sum()) * same / looked
+        real, below, high = real + copies * (low >= near), below + copies * (low < near), low
+    false = study["near"] - real
+    return Markdown(
+        f"By looking, about **{real:.0f}** of the {study['near']} that count are one photograph "
+        f"twice; the other {false:.0f}, {100 * false / study['near']:.0f} % of them, are not. "
+        f"About {below:.0f} more lie just below the threshold. What the features did not propose "
+        "is in neither number."
+    )
+
+
 def against_published(study: Study) -> Markdown:
     """Return our count beside the published one."""
     if study is None:
@@ -229,6 +247,27 @@ def without_twins(study: Study, found: Mapping[str, Sequence[runs.Run]]) -> Tabl
         "are several."
     )
     return Table(columns, rows, caption if rows else NOTHING)
+
+
+def without_in_words(study: Study, found: Mapping[str, Sequence[runs.Run]]) -> Markdown:
+    """Return whose accuracy falls most without the near duplicates, and whose least.
+
+    Args:
+        study: Of near duplicates.
+        found: Runs by label, as from `reports.available`.
+    """
+    chosen = twins(study)
+    if not len(chosen) or not found:
+        return Markdown("")
+    falls = {
+        label: -100 * change_without([run.logits("test") for run in seeds], chosen).mean
+        for label, seeds in found.items()
+    }
+    least, most = (end(falls, key=lambda label: falls[label]) for end in (min, max))
+    return Markdown(
+        f"Without them the accuracy falls by {falls[least]:.2f} points ({least}) to "
+        f"{falls[most]:.2f} ({most})."
+    )
 
 
 def memory(

@@ -17,8 +17,11 @@ class TestExercises(Exercises):
     mistakes = [
         # All groups in one fold: none is torn, and it is no cross-validation.
         (0, {"home[names[k]] = filled.argmin()": "home[names[k]] = 0"}),
+        # Two folds, and two that are empty: as little, and harder to see.
+        (0, {"filled.argmin()": "filled[:2].argmin()"}),
         # Groups by turns, whatever their size.
         (0, {"home[names[k]] = filled.argmin()": "home[names[k]] = k % folds"}),
+        (0, {"np.argsort(-sizes)": "np.argsort(sizes)"}),  # the smallest first
         (0, {"home[g] for g in groups": "home[g] for g in groups[:100]"}),
         (1, {"np.subtract(second, first)": "np.subtract(first, second)"}),
         (1, {"n_test=n_test)": "n_test=n_test, corrected=False)"}),
@@ -34,6 +37,7 @@ def test_solution_1_gives_what_scikit_learn_gives():
 
     names = TestExercises.run(TestExercises.solutions[0], TestExercises.check(0))
     groups = names["groups"]
+    assert np.bincount(groups).max() < len(groups) / 4  # type: ignore[arg-type]  # no giant
     theirs = [len(out) for _, out in GroupKFold(4).split(groups, groups=groups)]  # type: ignore[arg-type]
     assert sorted(map(len, names["parts"])) == sorted(theirs)  # type: ignore[call-overload]
 

@@ -15,9 +15,10 @@ class TestExercises(Exercises):
         (1, {'mode="reflect"': 'mode="replicate"'}),
         (1, {"(down, right), dims": "(right, down), dims"}),
         (1, {"(down, right), dims": "(-down, -right), dims"}),
-        (2, {"(square - mean**2)": "(square + mean**2)"}),
-        (2, {"(corrected + broken) / n": "(corrected - broken) / n"}),
-        (2, {"(square - mean**2) / n": "(square - mean**2) / (corrected + broken)"}),
+        # Turns alone; half of the turns; a half turn in place of the mirror image.
+        (2, {"(image, image.flip(2))": "(image,)"}),
+        (2, {"range(4)": "range(2)"}),
+        (2, {"image.flip(2)": "image.flip(1, 2)"}),
     ]
 
 

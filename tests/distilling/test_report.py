@@ -107,6 +107,7 @@ def test_costs_are_shown_with_runs_and_without(students):
     assert below[0] == below[2] == "–"
     assert below[1].startswith("−")
     nothing = report.costs_table({}, costs, teacher="big")
+    assert "Latency of one picture" not in nothing.columns  # nothing is measured, so no column
     assert column(nothing, "Points against the teacher") == ["–"] * 3
 
 

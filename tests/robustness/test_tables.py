@@ -110,6 +110,31 @@ def test_what_was_looked_at_is_projected_on_all_pairs(copies):
     assert "0.1 % of the test images" in table.caption
 
 
+def test_looking_splits_the_count_into_copies_and_others(copies):
+    # Two pairs at 30 of 30, ten at 21 of 30, and below 0.6 five at 15 of 30.
+    bands = [[0.8, 30, 30], [0.6, 21, 30], [0.5, 15, 30]]
+    pairs = {"test": [1] * 17, "train": [1] * 17, "detail": [1.0, 0.9, *[0.7] * 10, *[0.5] * 5]}
+    said = tables.by_looking({**copies, "near": 12, "looked_at": bands, "pairs": pairs})
+    assert "about **9** of the 12" in said  # 2 + 7
+    assert "the other 3, 25 % of them" in said
+    assert "About 2 more" in said
+    assert tables.by_looking(None) == ""
+
+
+def test_whose_accuracy_falls_most_is_said(recorded, copies):
+    recorded("simple_cnn", 0.75, seeds=range(2))
+    recorded("resnet18", 0.9)
+    found = reports.available(["simple_cnn", "resnet18"])
+    falls = {
+        name: -100 * tables.change_without([r.logits("test") for r in seeds], [4, 9, 70]).mean
+        for name, seeds in found.items()
+    }
+    low, high = sorted(falls, key=falls.__getitem__)
+    said = tables.without_in_words(copies, found)
+    assert f"by {falls[low]:.2f} points ({low}) to {falls[high]:.2f} ({high})" in said
+    assert tables.without_in_words(copies, {}) == tables.without_in_words(None, found) == ""
+
+
 def test_our_count_stands_beside_the_published_one(copies):
     said = tables.against_published(copies)
     assert "**3** of 2,000 test images (0.1 %)" in said
