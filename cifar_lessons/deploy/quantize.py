@@ -27,13 +27,15 @@ BATCH = 100
 FEWEST = 100  # calibration images
 
 
-def quantize(model: ModelFile, calibration: Pixels) -> ModelFile:
+def quantize(model: ModelFile, calibration: Pixels, *, symmetric: bool = False) -> ModelFile:
     """Return the int8 version of an exported fp32 model.
 
     Args:
         model: From `export`.
         calibration: Training images, (N, 32, 32, 3), N >= 100; some hundred are enough. Their
             smallest and largest activations set the scales.
+        symmetric: No zero points, and biases in float: what TensorRT asks for. An activation that
+            is never negative then uses half of the 256 steps.
 
     Raises:
         UserError: The model is quantised already, or there are too few images.
@@ -80,8 +82,9 @@ def quantize(model: ModelFile, calibration: Pixels) -> ModelFile:
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(QUANTISED),
             per_channel=True,
-            activation_type=QuantType.QUInt8,
+            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            extra_options={"ActivationSymmetric": symmetric, "QuantizeBias": not symmetric},
         )
         graph = onnx.load(small)
     about = dataclasses.replace(model.about, precision="int8")

@@ -59,3 +59,17 @@ def test_the_quantisers_advice_is_kept_back_and_logging_is_as_before(exported, i
     quantize(exported, images)
     assert logging.getLogger().level == before
     assert not caplog.records
+
+
+def test_symmetric_scales_have_no_zero_points_and_biases_stay_in_float(exported, images):
+    small = quantize(exported, images, symmetric=True)
+    graph = onnx.load_from_string(small.content).graph
+    stored = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    for node in graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            zero = stored[node.input[2]]
+            assert zero.dtype == np.int8
+            assert not zero.any()
+    assert onnx.TensorProto.INT32 not in {t.data_type for t in graph.initializer}
+    plain = OnnxRuntime(exported)(images)
+    assert np.abs(plain - OnnxRuntime(small)(images)).max() < 0.5 * plain.std()
