@@ -250,7 +250,7 @@ def latency(
         batches: Images in a call, each in 1 to 256.
         threads: Numbers of CPU threads to try.
         device: cpu or cuda.
-        quick: 10 calls and the accuracy on 200 images: a try, and no result.
+        quick: 10 calls and the accuracy on 100 images: a try, and no result.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
         record: Keep the result with the recorded runs, as the study `bench_latency`.
     """

@@ -23,7 +23,7 @@ import numpy as np
 from cifar_lessons.data.cifar import load_or_synthetic
 from cifar_lessons.deploy.command import require_packages
 from cifar_lessons.deploy.latency_worker import LEAD_IN, WARM_UP, Worker
-from cifar_lessons.deploy.prepared import CALIBRATION, LARGEST, Prepared, prepare, score
+from cifar_lessons.deploy.prepared import LARGEST, Prepared, prepare, score
 from cifar_lessons.deploy.runtimes import BASE, WAYS, Device, base_of
 from cifar_lessons.errors import UserError
 from cifar_lessons.runtime import detect, has_bf16, num_cores
@@ -43,7 +43,8 @@ CHOSEN = ("simple_cnn", "resnet18", "mobilenet_v2", "resnet18_w16")
 BATCHES, THREADS = (1, 64), (1, 2)
 ROUNDS = 10
 CALLS, CALLS_OF_MANY, MANY = 200, 100, 16  # timed calls; fewer where a call holds many images
-QUICK_CALLS, QUICK_IMAGES = 10, 200
+CALIBRATION = 1_000  # training images
+QUICK_CALLS, QUICK_IMAGES = 10, 100  # so many images to calibrate with, and to score
 
 # For the estimate alone: seconds of an eager call with one image on one core of a server CPU.
 ROUGHLY = {
@@ -77,7 +78,7 @@ def bench_latency(
         threads: Numbers of CPU threads.
         device: `cpu`; or `cuda` for eager, ONNX Runtime and TensorRT on an NVIDIA GPU, which has
             never run in this project.
-        quick: 10 calls, and the accuracy on 200 images: it shows that all works, and no more.
+        quick: 10 calls, and the accuracy on 100 images: it shows that all works, and no more.
         data: Folder of the data. The synthetic twin stands in where there is none.
         command: What the user typed, kept in the provenance.
         progress: Print what is at work.
@@ -109,13 +110,14 @@ def bench_latency(
     say(f"about {minutes(plan, quick=quick):.0f} minutes on idle cores, {len(plan)} cells")
     found = load_or_synthetic("cifar10", root=data)
     images = min(len(found.test), QUICK_IMAGES if quick else len(found.test))
+    calibration = QUICK_IMAGES if quick else CALIBRATION
     conditions.start(runtime, command=command, data_digest=found.digest)
     facts: dict[str, Any] = {}
     cells: list[dict[str, Any]] = []
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             say(f"{name}: files and accuracy")
-            ready = prepare(name, MODELS[name], ways, Path(folder), found)
+            ready = prepare(name, MODELS[name], ways, Path(folder), found, calibration=calibration)
             scores = score(ready, ways, found, images=images, threads=max(threads))
             facts[name] = {**ready.facts, "scores": scores}
             for _, batch, n in (cell for cell in plan if cell[0] == name):
@@ -131,7 +133,7 @@ def bench_latency(
         "models": facts,
         "cells": cells,
         "images": images,
-        "calibration": CALIBRATION,
+        "calibration": calibration,
         "warm_up": WARM_UP,
         "quick": quick,
         "synthetic": found.synthetic,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from cifar_lessons.canvas import BookFigure, empty_figure, new_axes, use_book_style
 from cifar_lessons.deploy.latency_tables import Study, cells_of
@@ -48,7 +49,7 @@ def ratios(study: Study, *, batch: int = 1, threads: int = 1) -> Figure:
     axes.set_yticks(range(len(cells)), [cell["model"] for cell in cells])
     axes.invert_yaxis()
     axes.axvline(1, color="0.4", lw=1, ls=":")
-    axes.margins(x=0.25)
+    axes.margins(x=0.32)
     plural = "s" * (threads != 1)
     axes.set_xlabel(f"times as fast as eager fp32 (batch {batch}, {threads} thread{plural})")
     axes.grid(visible=False, axis="y")
@@ -70,7 +71,7 @@ def calls(seconds: Sequence[float]) -> Figure:
         seconds: One for each call, the first ones included.
     """
     use_book_style()
-    figure = BookFigure(figsize=(8, 3.2), layout="constrained")
+    figure = BookFigure(figsize=(8, 3.6), layout="constrained")
     order, spread = figure.subplots(1, 2, width_ratios=(3, 2))
     times = 1000 * np.asarray(seconds)
     order.plot(times, ".", ms=4)
@@ -82,7 +83,11 @@ def calls(seconds: Sequence[float]) -> Figure:
     p99 = float(np.percentile(times, 99))
     spread.axvline(p99, color="C2", ls=":", label=f"p99: {p99:.2f} ms")
     spread.set(xlabel="milliseconds", ylabel="calls", xscale="log")
-    spread.legend(fontsize="x-small")
+    for axis in (order.yaxis, spread.xaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+    figure.legend(*spread.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -99,5 +104,6 @@ def channel_ranges(weights: npt.NDArray[np.floating[Any]]) -> Figure:
         float(largest.max()), color="C3", ls="--", label="what one scale for all must reach"
     )
     axes.set(xlabel="output channels, sorted", ylabel="absolute value")
-    axes.legend(fontsize="small")
+    axes.set_ylim(0, 1.35 * float(largest.max()))
+    axes.legend(fontsize="small", loc="upper right", ncols=2)
     return figure

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cifar_lessons import runs
-from cifar_lessons.deploy.runtimes import WAYS
+from cifar_lessons.deploy.runtimes import WAYS, base_of
 from cifar_lessons.speed import tables as speed
 from cifar_lessons.tables import Markdown, Table
 from cifar_lessons.throughput import Result
@@ -104,7 +104,7 @@ def accuracy_table(study: Study) -> Table | Markdown:
 def change(study: Result, model: str, way: str) -> str:
     """Return the change in accuracy against the base in points, a dash where it is unknown."""
     found = study["values"]["models"][model]["scores"].get(way)
-    if found is None:
+    if found is None or way == base_of(way):
         return "–"
     mean, low, high = (100 * found[key] for key in ("change", "low", "high"))
     text = f"{mean:+.2f} points" + (f" ({low:+.2f} to {high:+.2f})" if low != high else "")
@@ -164,4 +164,6 @@ def format_result(result: Result) -> str:
 def times_faster(cell: Mapping[str, Any], way: str) -> str:
     """Return a ratio with the range over the rounds."""
     found = cell["ratios"][way]
+    if way == base_of(way):
+        return "1"
     return f"{found['ratio']:.2f}x ({found['low']:.2f} to {found['high']:.2f})"

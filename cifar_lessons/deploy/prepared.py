@@ -22,7 +22,6 @@ from cifar_lessons.evaluation.metrics import Predictions, paired_difference
 from cifar_lessons.models import Classifier
 from cifar_lessons.runtime import Runtime, detect
 
-CALIBRATION = 1_000  # training images
 PARITY = 200  # test images on which an exported file must agree with its network
 LARGEST = 256  # images in a call
 
@@ -41,7 +40,13 @@ class Prepared:
 
 
 def prepare(
-    name: str, recipe_name: str, ways: Sequence[str], folder: Path, data: Cifar
+    name: str,
+    recipe_name: str,
+    ways: Sequence[str],
+    folder: Path,
+    data: Cifar,
+    *,
+    calibration: int,
 ) -> Prepared:
     """Write the files of a network.
 
@@ -52,6 +57,7 @@ def prepare(
         ways: Keys of `WAYS`.
         folder: An empty one.
         data: Its training images set the scales of int8.
+        calibration: How many of them.
     """
     recipe = recipes.get(recipe_name)
     network, recorded = _network(recipe, detect(device="cpu", precision="fp32"))
@@ -63,12 +69,12 @@ def prepare(
     weights = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
     about = About(f"{name}", tuple(data.classes), weights, "fp32", 0.0)
     plain, _ = exporting.export(network, recipe.data, about=about, images=images[:PARITY])
-    calibration = as_pixels(data.train.images[:CALIBRATION])
+    some = as_pixels(data.train.images[:calibration])
     makers: dict[str, Callable[[], ModelFile]] = {
         "fp32": lambda: plain,
-        "int8": lambda: quantize(plain, calibration),
+        "int8": lambda: quantize(plain, some),
         "fp16": lambda: half(plain),
-        "int8_symmetric": lambda: quantize(plain, calibration, symmetric=True),
+        "int8_symmetric": lambda: quantize(plain, some, symmetric=True),
     }
     for file in {WAYS[way].file for way in ways} - {"weights"}:
         (folder / f"{file}.onnx").write_bytes(makers[file]().content)

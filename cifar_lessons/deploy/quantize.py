@@ -22,7 +22,8 @@ from cifar_lessons.deploy.model_file import ModelFile, check_model, sign
 from cifar_lessons.deploy.pixels import Pixels, require_pixels
 from cifar_lessons.errors import UserError
 
-QUANTISED = ("Conv", "Add", "Relu", "Clip", "MaxPool", "ReduceMean", "GlobalAveragePool", "MatMul")
+LINEAR = ("Gemm", "MatMul")
+QUANTISED = ("Conv", "Add", "Relu", "Clip", "MaxPool", "ReduceMean", "GlobalAveragePool", *LINEAR)
 BATCH = 100
 FEWEST = 100  # calibration images
 
@@ -75,12 +76,14 @@ def quantize(model: ModelFile, calibration: Pixels, *, symmetric: bool = False) 
         )
         plain.write_bytes(model.content)
         quant_pre_process(plain, ready, skip_symbolic_shape=True)
+        linear = [node.name for node in onnx.load(ready).graph.node if node.op_type in LINEAR]
         quantize_static(
             ready,
             small,
             Reader(),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(QUANTISED),
+            nodes_to_exclude=linear[-1:],  # the head
             per_channel=True,
             activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,

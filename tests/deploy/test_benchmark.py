@@ -50,7 +50,8 @@ def instant(monkeypatch, tmp_path):
     monkeypatch.setattr(benchmark, "Worker", Instant)
     monkeypatch.setattr(benchmark, "ways_of", lambda device: ["eager", "ort", "ort_int8"])
 
-    def ready(name, recipe, ways, folder, data):
+    def ready(name, recipe, ways, folder, data, *, calibration):
+        assert calibration == 1_000
         weights = "fresh" if name == "mobilenet_v2" else "recorded"
         return Prepared(folder, {"weights": weights, "bytes": dict.fromkeys(ways, 1_000)})
 

@@ -22,6 +22,7 @@ def test_the_table_shows_each_engine_with_its_ratio_and_its_accuracy(study):
         "resnet18, ONNX Runtime, int8", "1", "1", "3.33", "4.00", "6.67",
         "6.00x (5.40 to 6.60)", "89.80 %",
     ]  # fmt: skip
+    assert rows[0][-2] == "1"  # what the others are compared with
     assert rows[3][-1] == "–"  # fresh weights
     assert len(rows) == 6
     assert len(tables.latency_table(study).rows) == 9
@@ -33,6 +34,7 @@ def test_accuracy_lost_has_its_interval_and_fresh_weights_a_dash(study):
     assert found["resnet18, ONNX Runtime, int8"] == [
         "4.00 MB", "89.80 %", "−0.20 points (−0.30 to −0.20)"
     ]  # fmt: skip
+    assert found["resnet18, PyTorch eager, fp32"] == ["4.00 MB", "90.00 %", "–"]
     assert found["mobilenet_v2, ONNX Runtime, int8"] == ["4.00 MB", "–", "–"]
 
 

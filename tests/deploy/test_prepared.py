@@ -19,10 +19,9 @@ def data():
 
 @pytest.fixture
 def ready(monkeypatch, tmp_path, data, network):
-    monkeypatch.setattr(prepared, "CALIBRATION", 100)
     monkeypatch.setattr(recipes, "get", lambda name: tiny())
     monkeypatch.setattr(prepared, "_network", lambda recipe, runtime: (network, True))
-    return prepare("tiny", "tiny", WAYS, tmp_path, data)
+    return prepare("tiny", "tiny", WAYS, tmp_path, data, calibration=100)
 
 
 def tiny():

@@ -5,10 +5,15 @@ import logging
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from cifar_lessons.deploy.backends import OnnxRuntime
+from cifar_lessons.deploy.export import export
 from cifar_lessons.deploy.quantize import quantize
 from cifar_lessons.errors import UserError
+from cifar_lessons.models import build_model
+
+from .conftest import ABOUT, DATA
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,23 @@ def test_normalisation_head_and_softmax_stay_in_float(quantised):
     assert {t.data_type for t in graph.initializer if t.name in head.input[1:]} == {1}  # float
     [first] = [n for n in graph.node if n.op_type == "Sub"]
     assert made_by[first.input[0]] == "Cast"
+
+
+def test_a_linear_layer_before_the_head_is_quantised(images):
+    """In SimpleCNN it holds nearly all weights."""
+    torch.manual_seed(0)
+    network = build_model("deep_cnn", widths=[4, 4, 4, 4], pools=4, hidden=12).eval()
+    plain, _ = export(network, DATA, about=ABOUT, images=images)
+    small = quantize(plain, images)
+    graph = onnx.load_from_string(small.content).graph
+    shapes = {t.data_type: [] for t in graph.initializer}
+    for tensor in graph.initializer:
+        shapes[tensor.data_type].append(sorted(tensor.dims))
+    hidden = next(m for m in network.modules() if isinstance(m, torch.nn.Linear)).weight
+    assert sorted(hidden.shape) in shapes[onnx.TensorProto.INT8]
+    assert [10, 12] in shapes[onnx.TensorProto.FLOAT]
+    exact, rounded = OnnxRuntime(plain)(images), OnnxRuntime(small)(images)
+    assert np.abs(exact - rounded).max() < 0.5 * exact.std()
 
 
 def test_twice_or_on_too_few_images_is_one_line(exported, quantised, images):
