@@ -7,7 +7,8 @@ with the range over the rounds; the load of the machine recorded; beside each la
 of that very file on the test images. A call takes 8-bit pixels and gives logits, so normalisation
 is in it for all engines.
 
-`torch.compile` is left out: it needs a C++ compiler and a minute for each network, batch and number
+ONNX Runtime's idle threads sleep, as everywhere in this library; with two threads that costs it a
+little. `torch.compile` is left out: it needs a C++ compiler and a minute for each network, batch and number
 of threads, and gives no file to deploy.
 """
 

@@ -32,7 +32,8 @@ class Prepared:
 
     Attributes:
         folder: Holds the files, and `pixels.npy` with `LARGEST` test images.
-        facts: `recipe`, `weights` (recorded or fresh), `parameters`, and `bytes` by way.
+        facts: `recipe`, `weights` (recorded or fresh), `sha256` of the recorded file, `parameters`,
+            and `bytes` by way.
     """
 
     folder: Path
@@ -60,7 +61,7 @@ def prepare(
         calibration: How many of them.
     """
     recipe = recipes.get(recipe_name)
-    network, recorded = _network(recipe, detect(device="cpu", precision="fp32"))
+    network, digest = _network(recipe, detect(device="cpu", precision="fp32"))
     normal = {"mean": recipe.data.mean, "std": recipe.data.std}
     built = {"model": recipe.model.name, "options": dict(recipe.model.options)}
     write_network(folder, network, {**built, **normal, "classes": len(data.classes)})
@@ -80,7 +81,8 @@ def prepare(
         (folder / f"{file}.onnx").write_bytes(makers[file]().content)
     facts = {
         "recipe": recipe_name,
-        "weights": "recorded" if recorded else "fresh",
+        "weights": "recorded" if digest else "fresh",
+        "sha256": digest,
         "parameters": experiment.num_parameters(network),
         "bytes": {way: _file(folder, way).stat().st_size for way in ways},
     }
@@ -92,13 +94,13 @@ def _file(folder: Path, way: str) -> Path:
     return folder / ("weights.safetensors" if file == "weights" else f"{file}.onnx")
 
 
-def _network(recipe: Recipe, runtime: Runtime) -> tuple[Classifier, bool]:
-    """Return the recorded network of seed 0, or a fresh one; and whether it is recorded."""
+def _network(recipe: Recipe, runtime: Runtime) -> tuple[Classifier, str]:
+    """Return the recorded network of seed 0 and the sha256 of its file, or a fresh one and ""."""
     _, _, run = runs.status(recipe)[0]
-    if run is not None and (run.folder / "weights.safetensors").exists():
-        return experiment.load_model(run, runtime), True
+    if run is not None and (file := run.folder / "weights.safetensors").exists():
+        return experiment.load_model(run, runtime), hashlib.sha256(file.read_bytes()).hexdigest()
     fresh = experiment.new_model(recipe, seed=0, num_classes=10, runtime=runtime)
-    return fresh.eval(), False
+    return fresh.eval(), ""
 
 
 def score(

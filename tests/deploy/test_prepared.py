@@ -20,7 +20,7 @@ def data():
 @pytest.fixture
 def ready(monkeypatch, tmp_path, data, network):
     monkeypatch.setattr(recipes, "get", lambda name: tiny())
-    monkeypatch.setattr(prepared, "_network", lambda recipe, runtime: (network, True))
+    monkeypatch.setattr(prepared, "_network", lambda recipe, runtime: (network, "f" * 64))
     return prepare("tiny", "tiny", WAYS, tmp_path, data, calibration=100)
 
 
@@ -36,7 +36,7 @@ def tiny():
 
 
 def test_all_files_are_there_and_answer_alike(ready):
-    assert ready.facts["weights"] == "recorded"
+    assert (ready.facts["weights"], ready.facts["sha256"]) == ("recorded", "f" * 64)
     assert ready.facts["bytes"]["ort_int8"] < ready.facts["bytes"]["ort"]
     pixels = np.load(ready.folder / "pixels.npy")
     assert pixels.shape == (256, 32, 32, 3)
@@ -66,6 +66,6 @@ def test_without_a_recorded_run_the_weights_are_fresh(monkeypatch, tmp_path):
     from cifar_lessons.runtime import detect
 
     monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path))
-    network, recorded = prepared._network(tiny(), detect(device="cpu", precision="fp32"))
-    assert not recorded
+    network, digest = prepared._network(tiny(), detect(device="cpu", precision="fp32"))
+    assert digest == ""
     assert not network.training
