@@ -8,8 +8,8 @@ of that very file on the test images. A call takes 8-bit pixels and gives logits
 is in it for all engines.
 
 ONNX Runtime's idle threads sleep, as everywhere in this library; with two threads that costs it a
-little. `torch.compile` is left out: it needs a C++ compiler and a minute for each network, batch and number
-of threads, and gives no file to deploy.
+little. `torch.compile` is left out: it needs a C++ compiler and a minute for each network, batch
+and number of threads, and gives no file to deploy.
 """
 
 import itertools
