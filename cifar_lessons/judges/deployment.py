@@ -27,8 +27,8 @@ def c13(claim: Claim, evidence: Evidence) -> Finding:
     """Judge 12 ms and 3 ms, which are of two devices; the second needs an NVIDIA GPU."""
     assert claim.value is not None
     study = evidence.studies[STUDY]
-    details = [*_details(study), *_cited(claim)]
     model = claim.numbers["model"]
+    details = [*_details(study, model), *_cited(claim)]
     cell = _cells(study, batch=1, threads=1).get(model)
     if cell is None:
         reason = f"the study holds no {model} with one image and one thread"
@@ -104,7 +104,8 @@ def _cells(study: Mapping[str, Any], *, batch: int, threads: int) -> dict[str, M
 
 
 def _ms(times: Mapping[str, float]) -> str:
-    return f"{1000 * times['p50']:.3g} ms"
+    number = 1000 * times["p50"]
+    return f"{number:.3g} ms" if number < 1000 else f"{number:,.0f} ms"
 
 
 def _times(cell: Mapping[str, Any], way: str) -> str:
@@ -112,10 +113,12 @@ def _times(cell: Mapping[str, Any], way: str) -> str:
     return f"{found['ratio']:.2f} times ({found['low']:.2f} to {found['high']:.2f} over the rounds)"
 
 
-def _details(study: Mapping[str, Any]) -> list[str]:
-    """Return a line for each network, batch and number of threads, with accuracies beside."""
+def _details(study: Mapping[str, Any], model: str = "") -> list[str]:
+    """Return a line for each entry, with accuracies beside: of one network, or of all."""
     lines = []
     for cell in study["cells"]:
+        if model and cell["model"] != model:
+            continue
         base, *others = cell["ways"]
         scores = study["models"][cell["model"]]["scores"]
         parts = []

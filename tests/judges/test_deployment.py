@@ -44,7 +44,14 @@ def test_c13_cannot_be_measured_on_a_cpu_and_shows_what_can(judge):
         "1.70 over the rounds), −0.10 points; ONNX Runtime int8 5.00 times (4.90 to 5.10 over the "
         "rounds), −0.10 points"
     )
+    assert len(verdict.details) == 2  # no other network's
     assert verdict.details[-1].startswith("cited: ")
+
+
+def test_long_calls_are_shown_in_whole_milliseconds(judge):
+    slow = cell("resnet18", ort=1.6)
+    slow["ways"]["eager"]["p50"] = 1.2345
+    assert judge("C13", found(slow)).ours.startswith("eager fp32 1,234 ms, ")
 
 
 @pytest.mark.parametrize(
