@@ -7,7 +7,7 @@ it measures is imported inside the function: `--help` imports no torch.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
@@ -223,6 +223,55 @@ def scaling(
     _show(format_result(result), "bench_scaling", result, record)
 
 
+def latency(
+    *,
+    models: tuple[str, ...] = ("simple_cnn", "resnet18", "mobilenet_v2", "resnet18_w16"),
+    batches: tuple[int, ...] = (1, 64),
+    threads: tuple[int, ...] = (1, 2),
+    device: Literal["cpu", "cuda"] = "cpu",
+    quick: bool = False,
+    data: Folder = None,
+    record: bool = False,
+) -> None:
+    """Time one answer: eager PyTorch against ONNX Runtime in fp32 and int8, in turns.
+
+    Prints p50, p90 and p99, ratios against eager fp32 of the same run, and the accuracy of each
+    file on all test images. A fresh process for each engine, the same threads for all; it says
+    first about how long it takes. 200 calls are timed; at batches of 16 and more 100, which take
+    minutes as it is. --device cuda adds TensorRT; it has never run on a GPU in this project.
+    torch.compile is left out: it gives no file to deploy.
+
+    Example: cifar-lessons bench latency
+
+    Example: cifar-lessons bench latency --models simple_cnn --batches 1 --threads 1 --quick
+
+    Args:
+        models: Some of simple_cnn, resnet18, mobilenet_v2, resnet18_w16 and mobilenet_w05.
+        batches: Images in a call, each in 1 to 256.
+        threads: Numbers of CPU threads to try.
+        device: cpu or cuda.
+        quick: 10 calls and the accuracy on 100 images: a try, and no result.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        record: Keep the result with the recorded runs, as the study `bench_latency`.
+    """
+    if record and quick:
+        raise UserError("a quick try is not recorded; leave --quick out, or --record")
+    _check_recordable(record)
+    from cifar_lessons.deploy.benchmark import bench_latency
+    from cifar_lessons.deploy.latency_tables import format_result
+
+    result = bench_latency(
+        models=models,
+        batches=batches,
+        threads=threads,
+        device=device,
+        quick=quick,
+        data=data,
+        command=typed(),
+    )
+    _show(format_result(result), "bench_latency", result, record)
+
+
 def _check_recordable(record: bool) -> None:
     """Raise if a result could not be recorded in the end: before it is measured, not after."""
     from cifar_lessons import runs
@@ -255,4 +304,5 @@ BENCHES: dict[str, Callable[..., None]] = {
     "profile": profile,
     "speedrun": speedrun,
     "scaling": scaling,
+    "latency": latency,
 }

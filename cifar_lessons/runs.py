@@ -582,6 +582,7 @@ def _keep_weights(source: Path, target: Path) -> dict[str, Any]:
 # Studies that another command than `study NAME` measures.
 MEASURED_BY = {
     "bench_input": "bench input",
+    "bench_latency": "bench latency",
     "bench_precision": "bench precision",
     "bench_scaling": "bench scaling",
     "bench_speedrun": "bench speedrun",

@@ -190,11 +190,23 @@ RULES: dict[str, list[str]] = {
     "deploy.backends": ["config", "deploy.model_file", "deploy.pixels", "errors"],
     "deploy.export": [*("config", "errors"), "deploy"],
     "deploy.quantize": ["deploy.model_file", "deploy.pixels", "errors"],
+    "deploy.half": ["deploy.model_file", "errors"],
+    "deploy.tensorrt": ["deploy.model_file", "deploy.pixels", "errors"],
+    # Timing them. What reads and draws the result needs no torch.
+    "deploy.runtimes": [
+        *("config", "deploy.backends", "deploy.model_file", "deploy.tensorrt", "models"),
+        "runtime",
+    ],
+    "deploy.latency_worker": ["deploy.runtimes", "errors"],
+    "deploy.latency_tables": ["deploy.runtimes", "runs", "speed.tables", "tables", "throughput"],
+    "deploy.latency_figures": ["canvas", "deploy.latency_tables", "deploy.runtimes"],
+    "deploy.prepared": [*LIBRARY, "deploy", "experiment", "recipes", "runs"],
+    "deploy.benchmark": ["data", "deploy", "errors", "runtime", "speed", "throughput"],
     "deploy.command": ["atomic", "config", "deploy", "errors", "experiment", "runs", "runtime"],
     "deploy": [],
     # On the command line, what computes is imported inside the function that needs it.
     "typed": ["errors"],
-    "bench_commands": ["benchmark", "errors", "runs", "scaling", "speed", "typed"],
+    "bench_commands": ["benchmark", "deploy", "errors", "runs", "scaling", "speed", "typed"],
     "torchrun": ["errors"],
     "scaling_worker": [*LIBRARY, "errors", "experiment", "joining", "recipes"],
     "scaling": [
@@ -317,6 +329,7 @@ WITHOUT_TORCH = [
     *("robustness.answers", "robustness.figures", "robustness.tables"),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
+    *("deploy.latency_figures", "deploy.latency_tables", "deploy.runtimes"),
     *("distilling.doubts", "distilling.figures", "distilling.report", "distilling.results"),
     *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
     *("few_labels", "pretraining.figures", "pretraining.report", "pretraining.results"),

@@ -12,6 +12,7 @@ import pytest
 
 from cifar_lessons import benchmark, cli, runs
 from cifar_lessons.bench_commands import BENCHES
+from cifar_lessons.deploy import benchmark as latency
 from cifar_lessons.speed import breakdown, pipelines, precision, roofline
 
 
@@ -57,6 +58,8 @@ def test_every_benchmark_says_what_it_does_with_an_example(bench, name):
         ("trian", "no command 'bench trian': did you mean 'train'?"),
         ("train --seconds 0", "--seconds must be > 0, got 0; try --seconds 270"),
         ("train --model resnet81", "unknown model 'resnet81': did you mean 'resnet18'"),
+        ("latency --quick --record", "a quick try is not recorded; leave --quick out"),
+        ("latency --models resnet81", "--models: no 'resnet81': did you mean 'resnet18'"),
         ("train --secs 3", "Unrecognized options: --secs, 3"),
     ],
 )
@@ -86,10 +89,10 @@ def test_only_real_data_are_recorded(bench, monkeypatch, synthetic):
         assert json.loads(path.read_text())["values"] == values
 
 
-@pytest.mark.parametrize("name", ["train", "input", "precision", "roofline", "profile"])
+@pytest.mark.parametrize("name", ["train", "input", "precision", "roofline", "profile", "latency"])
 def test_uncommitted_code_is_told_before_anything_is_measured(bench, monkeypatch, name):
     monkeypatch.setattr(runs, "is_dirty", lambda: True)
-    for module in (benchmark, pipelines, precision, roofline, breakdown):
+    for module in (benchmark, pipelines, precision, roofline, breakdown, latency):
         monkeypatch.setattr(module, "Conditions", lambda: 1 / 0)
     status, _, said = bench(f"{name} --record")
     assert status == 2

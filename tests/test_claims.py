@@ -66,7 +66,7 @@ def test_without_runs_every_claim_is_open_and_says_what_is_missing(nothing):
     by_id = {row.claim.id: row for row in rows}
     assert by_id["C05"].finding.reason == "not recorded yet: simple_cnn (0 of 5 seeds)"
     assert "study data_facts" in by_id["C01"].finding.reason
-    assert by_id["C20"].finding.reason == "not measured yet"
+    assert by_id["C20"].finding.reason == "not recorded yet: study bench_latency"
 
 
 def test_commands_can_be_typed(nothing):
@@ -131,11 +131,13 @@ def test_the_whole_ledger_with_runs(recorded):
         "C10": "open",
         "C11": "open",
         "C12": "corrected",
+        "C13": "open",
         "C14": "open",
         "C15": "open",
         "C16": "open",
         "C18": "open",
         "C19": "open",
+        "C20": "open",
         "C21": "open",
     }
     assert claims.summary(list(rows.values())).startswith("21 claims: 3 reproduced, 4 corrected")

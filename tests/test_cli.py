@@ -508,6 +508,11 @@ def test_export_writes_both_files_and_says_what_they_give(typed, trained, tiny_o
     assert Path("small/it.onnx").stat().st_size < Path("deep_cnn_pool4.onnx").stat().st_size
 
 
+def test_an_engine_needs_tensorrt_and_says_so_before_anything_is_done(typed, trained):
+    said = typed("export", str(trained), "--engine").mistake
+    assert "pip install 'cifar-lessons[tensorrt]'" in said
+
+
 def test_export_of_nothing_or_to_nowhere(typed, trained, tiny_official, tmp_path):
     assert typed("export", "resnet").mistake.startswith("no run 'resnet', neither a folder nor")
     (tmp_path / "file").write_text("")

@@ -1,7 +1,7 @@
 """One interface over the engines that can run a classifier: pixels in, logits out.
 
-`Eager` is PyTorch as it is. `OnnxRuntime` runs an exported file on a CPU, or on an NVIDIA GPU,
-where this code has never run in this project.
+`Eager` is PyTorch as it is. `OnnxRuntime` runs an exported file. Both run on a CPU, or on an NVIDIA
+GPU, where this code has never run in this project. For TensorRT see `deploy.tensorrt`.
 """
 
 from typing import Literal, Protocol
@@ -34,27 +34,34 @@ class Eager:
     """PyTorch, operation by operation."""
 
     def __init__(
-        self, network: nn.Module, data: DataConfig, *, precision: Literal["fp32", "bf16"] = "fp32"
+        self,
+        network: nn.Module,
+        data: DataConfig,
+        *,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        device: Literal["cpu", "cuda"] = "cpu",
     ) -> None:
-        """Wrap a network on the CPU.
+        """Wrap a network.
 
         Args:
             network: A trained classifier.
             data: The mean and std of its training.
             precision: bf16 computes under autocast.
+            device: cpu or cuda.
         """
+        self._device = device
         # Channels last: what arrives is in that order already.
         self._model = PixelClassifier(network, data).eval()
-        self._model = self._model.to(memory_format=torch.channels_last)
+        self._model = self._model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._autocast = precision == "bf16"
 
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Logits:
         """Return logits; see `Backend`."""
-        images = torch.from_numpy(require_pixels(pixels))
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
+        images = torch.from_numpy(require_pixels(pixels)).to(self._device)
+        with torch.autocast(self._device, torch.bfloat16, enabled=self._autocast):
             logits, _ = self._model(images)
-        return np.asarray(logits.float().numpy())
+        return np.asarray(logits.float().cpu().numpy())
 
 
 class OnnxRuntime:

@@ -20,13 +20,16 @@ def export(
     *,
     out: Path | None = None,
     int8: bool = False,
+    engine: bool = False,
     data: Annotated[Path | None, arg(metavar="DIR")] = None,
 ) -> None:
     """Write a trained network as an ONNX file: 8-bit pixels in, logits and probabilities out.
 
     Normalisation is inside, and the batch is free. The file is written only if it gives the
     network's own answers on real test images. With --int8 weights and activations become 8-bit
-    integers, and the accuracy of both files on all test images is printed.
+    integers, and the accuracy of both files on all test images is printed. --engine compiles for
+    the NVIDIA GPU of this machine with TensorRT, in fp16 or with --int8; that has never run on a
+    GPU in this project.
 
     Example: cifar-lessons export resnet18_w16
 
@@ -34,24 +37,31 @@ def export(
 
     Args:
         run: RECIPE or RECIPE/seedK among the recorded runs, or the folder of a run.
-        out: The file; else RECIPE.onnx or RECIPE.int8.onnx here.
+        out: The file; else RECIPE.onnx or RECIPE.int8.onnx here, and .engine for an engine.
         int8: Quantise, with the ranges of activations on training images.
+        engine: Compile for TensorRT; it takes minutes, and fits this kind of GPU alone.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
     """
     from cifar_lessons import runs
 
     found = runs.find_run(run)
-    target = out or Path(f"{found.name}.int8.onnx" if int8 else f"{found.name}.onnx")
+    name = f"{found.name}.int8" if int8 else found.name
+    target = out or Path(f"{name}.{'engine' if engine else 'onnx'}")
     from cifar_lessons.atomic import require_writable, write_atomically
 
     require_writable(target.parent)
     require_packages()
+    if engine:
+        from cifar_lessons.deploy import tensorrt
+
+        tensorrt.here()
     import hashlib
 
     from cifar_lessons import experiment, runtime
     from cifar_lessons.config import Recipe, from_dict
     from cifar_lessons.deploy import backends, pixels
     from cifar_lessons.deploy import export as exporting
+    from cifar_lessons.deploy.half import half
     from cifar_lessons.deploy.model_file import About
     from cifar_lessons.deploy.quantize import quantize
 
@@ -69,18 +79,28 @@ def export(
     )
     made, parity = exporting.export(network, recipe.data, about=about, images=images[:PARITY])
     print(f"{about.name} against its export: {parity}")
+    plain, ready, content = made, backends.OnnxRuntime(made), made.content
     if int8:
+        calibration = pixels.as_pixels(loaded.train.images[:CALIBRATION])
+        made = quantize(plain, calibration, symmetric=engine)
+    elif engine:
+        made = half(plain)
+    run_it: backends.Backend = ready
+    if engine:
+        built = tensorrt.build(made)
+        run_it, content = tensorrt.TensorRt(built), built.to_bytes()
+    elif int8:
+        run_it, content = backends.OnnxRuntime(made), made.content
+    if made is not plain:
         labels = loaded.test.labels.numpy()
-        plain = made
-        made = quantize(plain, pixels.as_pixels(loaded.train.images[:CALIBRATION]))
-        logits = [_in_batches(backends.OnnxRuntime(m), images) for m in (plain, made)]
+        logits = [_in_batches(backend, images) for backend in (ready, run_it)]
         before, after = ((z.argmax(1) == labels).mean() for z in logits)
         print(
-            f"test accuracy {100 * before:.2f} % in fp32, {100 * after:.2f} % in int8; "
-            f"{exporting.compare(*logits)}"
+            f"test accuracy {100 * before:.2f} % in fp32, {100 * after:.2f} % in "
+            f"{made.about.precision}; {exporting.compare(*logits)}"
         )
-    write_atomically(target, made.content)
-    print(f"wrote {target}: {made.about.precision}, {len(made.content) / 1e6:.1f} MB")
+    write_atomically(target, content)
+    print(f"wrote {target}: {made.about.precision}, {len(content) / 1e6:.1f} MB")
 
 
 def require_packages() -> None:

@@ -27,7 +27,7 @@ class About:
         name: The recipe and key of the run, such as `resnet18 seed0`.
         classes: Names, in the order of the logits.
         weights: sha256 of the weights that were exported.
-        precision: fp32 or int8.
+        precision: fp32, fp16 or int8.
         test_accuracy: A fraction; of the run, before any quantisation.
     """
 

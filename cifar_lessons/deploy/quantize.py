@@ -22,18 +22,21 @@ from cifar_lessons.deploy.model_file import ModelFile, check_model, sign
 from cifar_lessons.deploy.pixels import Pixels, require_pixels
 from cifar_lessons.errors import UserError
 
-QUANTISED = ("Conv", "Add", "Relu", "Clip", "MaxPool", "ReduceMean", "GlobalAveragePool", "MatMul")
+LINEAR = ("Gemm", "MatMul")
+QUANTISED = ("Conv", "Add", "Relu", "Clip", "MaxPool", "ReduceMean", "GlobalAveragePool", *LINEAR)
 BATCH = 100
 FEWEST = 100  # calibration images
 
 
-def quantize(model: ModelFile, calibration: Pixels) -> ModelFile:
+def quantize(model: ModelFile, calibration: Pixels, *, symmetric: bool = False) -> ModelFile:
     """Return the int8 version of an exported fp32 model.
 
     Args:
         model: From `export`.
         calibration: Training images, (N, 32, 32, 3), N >= 100; some hundred are enough. Their
             smallest and largest activations set the scales.
+        symmetric: No zero points, and biases in float: what TensorRT asks for. An activation that
+            is never negative then uses half of the 256 steps.
 
     Raises:
         UserError: The model is quantised already, or there are too few images.
@@ -73,15 +76,18 @@ def quantize(model: ModelFile, calibration: Pixels) -> ModelFile:
         )
         plain.write_bytes(model.content)
         quant_pre_process(plain, ready, skip_symbolic_shape=True)
+        linear = [node.name for node in onnx.load(ready).graph.node if node.op_type in LINEAR]
         quantize_static(
             ready,
             small,
             Reader(),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(QUANTISED),
+            nodes_to_exclude=linear[-1:],  # the head
             per_channel=True,
-            activation_type=QuantType.QUInt8,
+            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            extra_options={"ActivationSymmetric": symmetric, "QuantizeBias": not symmetric},
         )
         graph = onnx.load(small)
     about = dataclasses.replace(model.about, precision="int8")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from cifar_lessons.judges import (
     data,
+    deployment,
     distillation,
     evaluation,
     folds,
@@ -29,10 +30,12 @@ JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
     "C10": schedules.c10,
     "C11": precision.c11,
     "C12": evaluation.c12,
+    "C13": deployment.c13,
     "C14": distillation.c14,
     "C15": distillation.c15,
     "C16": pretraining.c16,
     "C18": tta.c18,
     "C19": precision.c19,
+    "C20": deployment.c20,
     "C21": tuning.c21,
 }

@@ -5,10 +5,15 @@ import logging
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from cifar_lessons.deploy.backends import OnnxRuntime
+from cifar_lessons.deploy.export import export
 from cifar_lessons.deploy.quantize import quantize
 from cifar_lessons.errors import UserError
+from cifar_lessons.models import build_model
+
+from .conftest import ABOUT, DATA
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,23 @@ def test_normalisation_head_and_softmax_stay_in_float(quantised):
     assert made_by[first.input[0]] == "Cast"
 
 
+def test_a_linear_layer_before_the_head_is_quantised(images):
+    """In SimpleCNN it holds nearly all weights."""
+    torch.manual_seed(0)
+    network = build_model("deep_cnn", widths=[4, 4, 4, 4], pools=4, hidden=12).eval()
+    plain, _ = export(network, DATA, about=ABOUT, images=images)
+    small = quantize(plain, images)
+    graph = onnx.load_from_string(small.content).graph
+    shapes = {t.data_type: [] for t in graph.initializer}
+    for tensor in graph.initializer:
+        shapes[tensor.data_type].append(sorted(tensor.dims))
+    hidden = next(m for m in network.modules() if isinstance(m, torch.nn.Linear)).weight
+    assert sorted(hidden.shape) in shapes[onnx.TensorProto.INT8]
+    assert [10, 12] in shapes[onnx.TensorProto.FLOAT]
+    exact, rounded = OnnxRuntime(plain)(images), OnnxRuntime(small)(images)
+    assert np.abs(exact - rounded).max() < 0.5 * exact.std()
+
+
 def test_twice_or_on_too_few_images_is_one_line(exported, quantised, images):
     with pytest.raises(UserError, match="tiny seed0 is int8 already"):
         quantize(quantised, images)
@@ -59,3 +81,17 @@ def test_the_quantisers_advice_is_kept_back_and_logging_is_as_before(exported, i
     quantize(exported, images)
     assert logging.getLogger().level == before
     assert not caplog.records
+
+
+def test_symmetric_scales_have_no_zero_points_and_biases_stay_in_float(exported, images):
+    small = quantize(exported, images, symmetric=True)
+    graph = onnx.load_from_string(small.content).graph
+    stored = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    for node in graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            zero = stored[node.input[2]]
+            assert zero.dtype == np.int8
+            assert not zero.any()
+    assert onnx.TensorProto.INT32 not in {t.data_type for t in graph.initializer}
+    plain = OnnxRuntime(exported)(images)
+    assert np.abs(plain - OnnxRuntime(small)(images)).max() < 0.5 * plain.std()
