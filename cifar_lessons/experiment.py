@@ -443,9 +443,13 @@ def load_model(run: runs.Run, runtime: Runtime) -> Classifier:
         tensors = from_safetensors(content)
     except SafetensorError as error:
         raise UserError(f"{path} is damaged ({error}); train or record the run again") from None
-    num_classes = 100 if recipe.data.dataset == "cifar100" else 10
+    num_classes = len(run.classes) or (100 if recipe.data.dataset == "cifar100" else 10)
     model = new_model(recipe, seed=run.seed, num_classes=num_classes, runtime=runtime)
-    model.load_state_dict(tensors)  # float16 as stored, float32 as computed
+    try:
+        model.load_state_dict(tensors)  # float16 as stored, float32 as computed
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} does not fit the run beside it ({reason})") from None
     return model.eval()
 
 

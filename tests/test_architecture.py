@@ -84,6 +84,10 @@ RULES: dict[str, list[str]] = {
     "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
     "experiment": [*LIBRARY, "distributed", "errors", "runs"],
+    # Weights that come with the package. What reads their cards needs no torch.
+    "pretrained.ship": ["atomic", "errors", "pretrained", "recipes", "runs"],
+    "pretrained": ["errors", "experiment", "models", "runs", "runtime"],
+    "predicting": ["config", "data", "deploy", "experiment", "pretrained", "runs", "runtime"],
     "teaching": [
         "config",
         "data",
@@ -298,6 +302,7 @@ WITHOUT_TORCH = [
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
     *("distilling.doubts", "distilling.figures", "distilling.report", "distilling.results"),
+    *("pretrained", "pretrained.ship"),
     *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
     *("typed", "verdicts"),
 ]
@@ -413,6 +418,7 @@ ELSEWHERE = {
     "tuning.__init__": "test_architecture.py",
     "deploy.__init__": "test_architecture.py",
     "deploy.command": "test_cli.py",
+    "pretrained.__init__": "pretrained/test_loading.py",
     "objectives.__init__": "test_architecture.py",
     "objectives.base": "objectives/test_supervised.py",  # a protocol and its result
     "models.__init__": "models/test_registry.py",

@@ -83,13 +83,15 @@ def export(
     print(f"wrote {target}: {made.about.precision}, {len(made.content) / 1e6:.1f} MB")
 
 
-def require_packages() -> None:
+def require_packages(
+    what: str = "export", packages: tuple[str, ...] = ("onnx", "onnxscript", "onnxruntime")
+) -> None:
     """Raise a `UserError` unless what exports and runs ONNX is installed."""
     from importlib.util import find_spec
 
-    for package in ("onnx", "onnxscript", "onnxruntime"):
+    for package in packages:
         if find_spec(package) is None:
-            raise UserError(f"export needs {package}: `pip install 'cifar-lessons[deploy]'`")
+            raise UserError(f"{what} needs {package}: `pip install 'cifar-lessons[deploy]'`")
 
 
 def _in_batches(backend: "backends.Backend", images: "pixels.Pixels") -> "pixels.Logits":
