@@ -365,7 +365,7 @@ def run(
                 runtime=exact,
             )
     # Every number that is kept is computed from what is kept: logits in float16.
-    kept = {k: Predictions(_half(p.logits), p.labels) for k, p in logits.items()}
+    kept = {k: Predictions(half(p.logits), p.labels) for k, p in logits.items()}
 
     def write() -> None:
         weights = {k: v.contiguous() for k, v in result.model.state_dict().items()}
@@ -453,7 +453,7 @@ def load_model(run: runs.Run, runtime: Runtime) -> Classifier:
     return model.eval()
 
 
-def _half(logits: np.ndarray) -> np.ndarray:
+def half(logits: np.ndarray) -> np.ndarray:
     """Return logits in float16, shape (N, K).
 
     A row that is too large for it, as a network near divergence gives, is moved to a maximum of
