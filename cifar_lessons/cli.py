@@ -17,7 +17,9 @@ from tyro.conf import Positional, UseAppendAction, arg
 from cifar_lessons.bench_commands import BENCHES
 from cifar_lessons.deploy.command import export
 from cifar_lessons.errors import AlreadyTold, RankLost, UserError
+from cifar_lessons.finetuning.command import finetune
 from cifar_lessons.folds.command import folds as repeat_folds
+from cifar_lessons.serving.command import serve
 from cifar_lessons.tuning.command import tune
 from cifar_lessons.typed import Commands, parse, typed
 
@@ -438,7 +440,7 @@ def predict(
 
     Example: cifar-lessons predict cat.jpg dog.png
 
-    Example: cifar-lessons predict leaf.jpg --run finetuned/leaves
+    Example: cifar-lessons predict leaf.jpg --run outputs/finetuned/leaves
 
     Args:
         image: PNG or JPEG files.
@@ -573,9 +575,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "range-test": range_test,
     "record": record,
     "evaluate": evaluate,
+    "finetune": finetune,
     "predict": predict,
     "ship": ship,
     "export": export,
+    "serve": serve,
     "tune": tune,
     "folds": repeat_folds,
     "study": study,
