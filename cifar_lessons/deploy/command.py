@@ -41,6 +41,11 @@ def export(
     from cifar_lessons import runs
 
     found = runs.find_run(run)
+    if "test_accuracy" not in found.final:
+        raise UserError(
+            f"{run} was fine-tuned on other pictures; `cifar-lessons finetune` has exported it to "
+            f"{found.folder / 'model.onnx'}"
+        )
     target = out or Path(f"{found.name}.int8.onnx" if int8 else f"{found.name}.onnx")
     from cifar_lessons.atomic import require_writable, write_atomically
 

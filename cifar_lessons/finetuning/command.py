@@ -9,6 +9,8 @@ from tyro.conf import Positional, arg
 from cifar_lessons.errors import UserError
 from cifar_lessons.typed import typed
 
+MOST_NOTES = 20  # lines
+
 
 def finetune(
     folder: Annotated[Positional[Path], arg(metavar="FOLDER")],
@@ -86,8 +88,10 @@ def finetune(
     )
     recipe = network.recipe_from(chosen, pictures=len(found.train), epochs=epochs, flip=flip)
     require_writable(target)
-    for note in found.notes:
+    for note in found.notes[:MOST_NOTES]:
         print(note)
+    if len(found.notes) > MOST_NOTES:
+        print(f"… and {len(found.notes) - MOST_NOTES} lines more of this kind")
     print(
         f"{len(found.train):,} pictures of {len(found.classes)} classes to learn from, "
         f"{len(found.val):,} held out; from {chosen.name} {chosen.key} on {here.device}, "

@@ -34,7 +34,8 @@ def serve(
 
     /predict takes the bytes of a PNG or JPEG as the body, or a form with one file. /health says
     which model answers, /metrics counts. Requests that come at once are answered as one batch.
-    Ctrl-C and SIGTERM end it once all that was let in is answered.
+    Ctrl-C and SIGTERM end it once all that was let in is answered. It knows no passwords and no
+    encryption: before other machines may reach it, put a proxy before it that does.
 
     Example: cifar-lessons serve resnet18_w16.onnx
 

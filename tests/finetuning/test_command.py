@@ -19,7 +19,6 @@ def test_a_folder_becomes_a_network_that_answers(typed, drawn, started):
     where = ("finetune", str(drawn), "--epochs", "2", "--device", "cpu", "--precision", "fp32")
     found = typed(*where)
     assert found.status == 0, found.err
-    assert "15 pictures of 3 classes to learn from" not in found.out  # 8 a class, 2 held out
     assert "18 pictures of 3 classes to learn from, 6 held out; from tiny seed0" in found.out
     assert re.search(r"validation accuracy .* of 6 pictures held out \(95 % interval", found.out)
     out = Path("outputs/finetuned/drawn")
@@ -31,6 +30,7 @@ def test_a_folder_becomes_a_network_that_answers(typed, drawn, started):
         head, _, *lines = said.out.splitlines()
         assert "validation accuracy" in head
         assert {line.split()[0] for line in lines} == {"chart", "house", "noise"}
+    assert f"has exported it to {out / 'model.onnx'}" in typed("export", str(out)).mistake
     again = typed(*where)
     assert f"already finished: {out}" in again.out
 
