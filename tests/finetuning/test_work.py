@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import time
 from dataclasses import replace
 
@@ -91,3 +92,13 @@ def test_a_deadline_saves_and_the_same_call_ends_it(tiny, pictures, recipe, tmp_
 
 def test_it_never_reaches_the_recorded_runs(done):
     assert runs.read_run(done).name not in recipes.RECIPES
+
+
+def test_weights_that_do_not_fit_the_classes_beside_them_are_one_line(done, tmp_path):
+    shutil.copytree(done, tmp_path / "changed")
+    path = tmp_path / "changed" / "run.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"classes": ["chart", "house"]}))
+    with pytest.raises(UserError, match="does not fit the run beside it") as caught:
+        experiment.load_model(runs.read_run(tmp_path / "changed"), FP32)
+    assert "\n" not in str(caught.value)
