@@ -17,7 +17,9 @@ from tyro.conf import Positional, UseAppendAction, arg
 from cifar_lessons.bench_commands import BENCHES
 from cifar_lessons.deploy.command import export
 from cifar_lessons.errors import AlreadyTold, RankLost, UserError
+from cifar_lessons.finetuning.command import finetune
 from cifar_lessons.folds.command import folds as repeat_folds
+from cifar_lessons.serving.command import serve
 from cifar_lessons.tuning.command import tune
 from cifar_lessons.typed import Commands, parse, typed
 
@@ -442,45 +444,54 @@ def predict(
     run: str | None = None,
     device: str = "auto",
 ) -> None:
-    """Say what a recorded network sees in your pictures: the five likeliest classes.
+    """Say what a network sees in your pictures: the five likeliest classes.
 
     Any PNG or JPEG will do: its centre is cut square and shrunk to 32 x 32. The network knows
-    ten classes and always names one of them, whatever it is shown.
+    its classes and always names one of them, whatever it is shown.
 
     Example: cifar-lessons predict cat.jpg dog.png
 
+    Example: cifar-lessons predict leaf.jpg --run outputs/finetuned/leaves
+
     Args:
         image: PNG or JPEG files.
-        run: RECIPE, RECIPE/seedK or a folder; else the recorded network that is best on its
-            validation images, or the headline.
+        run: RECIPE, RECIPE/seedK, the folder of a run of `train` or `finetune`, or an exported
+            file.onnx; else the weights that come with the package.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     if not image:
         raise UserError("predict needs an image; try `cifar-lessons predict cat.png`")
-    from cifar_lessons import runs
     from cifar_lessons.data.picture import read_picture
 
     pictures = [read_picture(path) for path in image]
-    chosen = runs.find_run(run) if run else runs.default_network()
     import torch
 
-    from cifar_lessons import experiment, runtime
-    from cifar_lessons.config import Recipe, from_dict
-    from cifar_lessons.data.loader import normalise
-    from cifar_lessons.data.official import official
+    from cifar_lessons import predicting
 
-    here = runtime.detect(device=device, precision="fp32")
-    model, recipe = experiment.load_model(chosen, here), from_dict(Recipe, chosen.recipe)
-    classes = official(recipe.data.dataset).classes
-    pixels = torch.stack([picture for picture, _ in pictures]).to(here.device)
-    with torch.inference_mode():
-        probabilities = model(normalise(pixels, recipe.data)).softmax(1).cpu()
-    print(f"{chosen.name} {chosen.key}, test accuracy {100 * chosen.final['test_accuracy']:.2f} %")
+    found = predicting.answering(run, device=device)
+    print(found.title)
+    probabilities = found.probabilities(torch.stack([picture for picture, _ in pictures]))
     for path, (_, done), row in zip(image, pictures, probabilities, strict=True):
         print(f"{path}: {done}")
-        for k in row.argsort(descending=True)[:5].tolist():
-            share = row[k].item()
-            print(f"  {classes[k]:12} {100 * share:6.2f} %  {'█' * round(40 * share)}")
+        for k in (-row).argsort(kind="stable")[:5].tolist():
+            print(f"  {found.classes[k]:12} {100 * row[k]:6.2f} %  {'█' * round(40 * row[k])}")
+
+
+def ship(recipe: Name, /, *, seed: int = 0) -> None:
+    """Put the weights of a recorded run into the package, with a card; for its maintainers.
+
+    They then come with every installation: `predict` answers with them, `finetune` starts from
+    them. At most 5 MB a set.
+
+    Example: cifar-lessons ship resnet18_w16
+
+    Args:
+        recipe: Its name; its recorded run must be fresh and keep its weights.
+        seed: Of the run.
+    """
+    from cifar_lessons.pretrained.ship import ship as into_package
+
+    print(f"shipped {into_package(recipe, seed=seed)}; commit it")
 
 
 def study(
@@ -575,8 +586,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "range-test": range_test,
     "record": record,
     "evaluate": evaluate,
+    "finetune": finetune,
     "predict": predict,
+    "ship": ship,
     "export": export,
+    "serve": serve,
     "tune": tune,
     "folds": repeat_folds,
     "study": study,

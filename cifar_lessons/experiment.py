@@ -458,7 +458,7 @@ def run(
         logits = _answers(network, data, recipe, exact, provenance)
     provenance["test_seconds"] = round(time.monotonic() - began, 1)
     # Every number that is kept is computed from what is kept: logits in float16.
-    kept = {k: Predictions(_half(p.logits), p.labels) for k, p in logits.items()}
+    kept = {k: Predictions(half(p.logits), p.labels) for k, p in logits.items()}
 
     def write() -> None:
         weights = {k: v.contiguous() for k, v in network.state_dict().items()}
@@ -551,7 +551,11 @@ def load_model(run: runs.Run, runtime: Runtime) -> Classifier:
             "`cifar-lessons list`"
         )
     model = _rebuilt(run, runtime)
-    model.load_state_dict(_kept_weights(run))  # float16 as stored, float32 as computed
+    try:
+        model.load_state_dict(_kept_weights(run))  # float16 as stored, float32 as computed
+    except RuntimeError as error:
+        path, reason = run.folder / "weights.safetensors", " ".join(str(error).split())[:200]
+        raise UserError(f"{path} does not fit the run beside it ({reason})") from None
     return model.eval()
 
 
@@ -581,7 +585,7 @@ def start_from(run: runs.Run) -> Start:
 def _rebuilt(run: runs.Run, runtime: Runtime) -> Classifier:
     """Return a run's network as it was before training."""
     recipe = from_dict(Recipe, run.recipe)
-    num_classes = 100 if recipe.data.dataset == "cifar100" else 10
+    num_classes = len(run.classes) or (100 if recipe.data.dataset == "cifar100" else 10)
     return new_model(recipe, seed=run.seed, num_classes=num_classes, runtime=runtime)
 
 
@@ -604,7 +608,7 @@ def _kept_weights(run: runs.Run) -> dict[str, Tensor]:
         raise UserError(f"{path} is damaged ({error}); train or record the run again") from None
 
 
-def _half(logits: np.ndarray) -> np.ndarray:
+def half(logits: np.ndarray) -> np.ndarray:
     """Return logits in float16, shape (N, K).
 
     A row that is too large for it, as a network near divergence gives, is moved to a maximum of

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
-from cifar_lessons import __version__, plots, runtime
+from cifar_lessons import plots, runtime
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar, load_or_synthetic
 from cifar_lessons.errors import UserError
@@ -23,7 +23,16 @@ from cifar_lessons.training.teacher import Teacher
 
 Profile = Literal["quick", "full"]
 SHOWN_PACKAGES = (
-    *("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "seaborn", "ipywidgets"),
+    *(
+        "cifar-lessons",
+        "torch",
+        "torchvision",
+        "numpy",
+        "scikit-learn",
+        "matplotlib",
+        "seaborn",
+        "ipywidgets",
+    ),
     *("optuna", "onnxruntime", "jupyter-book", "myst-nb", "nbclient"),
 )
 QUICK_IMAGES = 2_048  # a few seconds for a small network on two CPU cores
@@ -122,7 +131,6 @@ def built_with(session: Session) -> Table:
     found = session.runtime
     data = "the synthetic twin" if session.data.synthetic else f"the real {session.data.name}"
     rows = [
-        ("cifar_lessons", __version__),
         ("data", data),
         ("profile", session.profile),
         ("device", f"{runtime.device_name(found.device)} ({found.device}, {found.precision})"),

@@ -61,6 +61,7 @@ class Run:
     parameters: int = 0
     weights: dict[str, Any] | None = None  # bytes and sha256 of weights.safetensors, if recorded
     official_order: bool = True  # of the images that it was scored on
+    classes: tuple[str, ...] = ()  # names in the order of the logits; empty in older records
 
     @property
     def name(self) -> str:
@@ -328,6 +329,7 @@ def read_run(folder: Path) -> Run:
         parameters=content.get("parameters", 0),
         weights=content.get("weights"),
         official_order=content.get("official_order", True),
+        classes=tuple(map(str, content.get("classes", ()))),
     )
 
 
@@ -395,25 +397,6 @@ def find_run(text: str, *, root: Path | None = None) -> Run:
     raise MissingRun(
         f"no run {text!r}, neither a folder nor a recorded one: {suggest(text, known)}"
     )
-
-
-def default_network(*, root: Path | None = None) -> Run:
-    """Return the recorded run with weights that has the best validation accuracy.
-
-    A run on all 50,000 images has none to compare; it is the headline, and comes first.
-
-    Raises:
-        MissingRun: No recorded run keeps weights.
-    """
-    recorded = root or runs_root()
-    found = [read_run(path.parent) for path in sorted(recorded.glob("*/*/weights.safetensors"))]
-    kept = [run for run in found if run.kind != "pretrain"]  # of which no head is trained
-    if not kept:
-        raise MissingRun(
-            f"no recorded run in {recorded} keeps weights; name a run of yours with --run "
-            "outputs/RECIPE/seed0"
-        )
-    return max(kept, key=lambda run: run.final.get("val_accuracy", 1.0))
 
 
 def status(recipe: Recipe, *, root: Path | None = None) -> list[tuple[int, str, Run | None]]:

@@ -94,6 +94,23 @@ RULES: dict[str, list[str]] = {
     "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
     "experiment": [*LIBRARY, "distributed", "errors", "runs"],
+    # Weights that come with the package. What reads their cards needs no torch.
+    "pretrained.ship": ["atomic", "errors", "pretrained", "recipes", "runs"],
+    "pretrained": ["errors", "experiment", "models", "runs", "runtime"],
+    # A folder of one's own pictures.
+    "finetuning.card": ["evaluation.metrics", "runs"],
+    "finetuning.layout": ["errors"],
+    "finetuning.folder": ["data", "errors", "finetuning.layout", "runtime"],
+    "finetuning.head": ["config", "data", "models", "runtime"],
+    "finetuning.exporting": [
+        *("atomic", "config", "deploy", "experiment", "finetuning.folder", "runs", "runtime"),
+    ],
+    "finetuning.command": [
+        *("atomic", "deploy.command", "errors", "pretrained", "runs", "runtime", "typed"),
+        "finetuning",
+    ],
+    "finetuning": [*LIBRARY, "errors", "experiment", "runs"],
+    "predicting": ["config", "data", "deploy", "experiment", "pretrained", "runs", "runtime"],
     "teaching": [
         "config",
         "data",
@@ -204,6 +221,11 @@ RULES: dict[str, list[str]] = {
     "deploy.benchmark": ["data", "deploy", "errors", "runtime", "speed", "throughput"],
     "deploy.command": ["atomic", "config", "deploy", "errors", "experiment", "runs", "runtime"],
     "deploy": [],
+    "serving.batching": [],
+    "serving.uploads": ["data", "errors"],
+    "serving.app": ["deploy.backends", "deploy.model_file", "serving"],
+    "serving.command": ["deploy.command", "deploy.model_file", "errors", "serving"],
+    "serving": [],
     # On the command line, what computes is imported inside the function that needs it.
     "typed": ["errors"],
     "bench_commands": ["benchmark", "deploy", "errors", "runs", "scaling", "speed", "typed"],
@@ -331,6 +353,9 @@ WITHOUT_TORCH = [
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
     *("deploy.latency_figures", "deploy.latency_tables", "deploy.runtimes"),
     *("distilling.doubts", "distilling.figures", "distilling.report", "distilling.results"),
+    *("serving.batching", "serving.command"),
+    *("finetuning.card", "finetuning.command", "finetuning.layout"),
+    *("pretrained", "pretrained.ship"),
     *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
     *("few_labels", "pretraining.figures", "pretraining.report", "pretraining.results"),
     *("typed", "verdicts"),
@@ -449,6 +474,10 @@ ELSEWHERE = {
     "tuning.__init__": "test_architecture.py",
     "deploy.__init__": "test_architecture.py",
     "deploy.command": "test_cli.py",
+    "finetuning.__init__": "test_architecture.py",
+    "serving.__init__": "test_architecture.py",
+    "finetuning.exporting": "finetuning/test_command.py",
+    "pretrained.__init__": "pretrained/test_loading.py",
     "objectives.__init__": "test_architecture.py",
     "objectives.base": "objectives/test_supervised.py",  # a protocol and its result
     "models.__init__": "models/test_registry.py",

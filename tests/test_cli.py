@@ -488,10 +488,17 @@ def test_predict_on_what_is_no_picture(typed, tmp_path, name, content, said):
     assert said in typed("predict", name).mistake
 
 
-def test_predict_without_a_network(typed, tmp_path):
+def test_predict_without_a_run_answers_with_shipped_weights(typed, tmp_path):
     Image.new("RGB", (32, 32)).save(tmp_path / "grey.png")
-    said = typed("predict", "grey.png").mistake
-    assert f"no recorded run in {tmp_path / 'runs'} keeps weights; name a run of yours" in said
+    found = typed("predict", "grey.png")
+    assert found.status == 0, found.err
+    assert ", shipped weights, test accuracy " in found.out.splitlines()[0]
+    said = typed("predict", "grey.png", "--run", "resnet18_w17").mistake
+    assert said.startswith("no run 'resnet18_w17', neither a folder nor a recorded one")
+
+
+def test_ship_needs_a_recorded_run(typed):
+    assert typed("ship", "simple_cnn").mistake.startswith("simple_cnn seed 0 is not recorded yet")
 
 
 # --- export -----------------------------------------------------------------------------------

@@ -314,7 +314,7 @@ def test_a_network_that_diverges_in_its_last_step_is_told(data, tmp_path, monkey
 
 def test_large_logits_keep_their_probabilities_in_half_precision():
     logits = np.array([[1e5, 1e5 - 1, 0.0], [3.25, -2.5, 1e-3], [-1e5, -2e5, -1e5 - 2]], np.float32)
-    half = experiment._half(logits)
+    half = experiment.half(logits)
     assert half.dtype == np.float16
     assert np.isfinite(half).all()
     np.testing.assert_array_equal(half[1], logits[1].astype(np.float16))

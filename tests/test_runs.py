@@ -491,20 +491,6 @@ def test_a_run_is_found_by_folder_by_name_and_by_seed(folders, recipe):
         runs.find_run("simple_cn", root=folders.root)
 
 
-def test_the_network_that_predicts_is_the_headline_or_the_best_on_validation(folders):
-    with pytest.raises(MissingRun, match=r"no recorded run in .* keeps weights; name a run"):
-        runs.default_network(root=folders.root)
-    for make, right in ((recipes.simple_cnn_flip_crop, 0.8), (recipes.deep_cnn_bn, 0.9)):
-        folders.write(make(), right=right)
-        folders.record(make())
-    for name, value in (("simple_cnn_flip_crop", 0.79), ("deep_cnn_bn", 0.88)):
-        path = folders.root / name / "seed0" / "run.json"
-        content = json.loads(path.read_text())
-        content["final"]["val_accuracy"] = value
-        path.write_text(json.dumps(content))
-    assert runs.default_network(root=folders.root).name == "deep_cnn_bn"
-
-
 # --- provenance -------------------------------------------------------------------------------
 
 

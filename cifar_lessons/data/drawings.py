@@ -6,7 +6,8 @@ Eight kinds, from plain noise to a child's house. They are large when they are d
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -43,6 +44,28 @@ def draw(kind: str, count: int, *, seed: int = 0) -> npt.NDArray[np.uint8]:
         small = picture.resize((32, 32), Image.Resampling.BICUBIC)
         found.append(np.asarray(small).transpose(2, 0, 1))
     return np.stack(found)
+
+
+def write_set(folder: Path, kinds: Sequence[str], count: int, *, seed: int = 0) -> None:
+    """Write drawings as PNG files of 128 x 128 pixels, a subfolder a kind: FOLDER/house/000.png.
+
+    Args:
+        folder: It is made; files of the same name are replaced.
+        kinds: Keys of `KINDS`.
+        count: Of each kind, >= 1.
+        seed: See `draw`.
+
+    Raises:
+        UserError: An unknown kind.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UserError(f"no kind of drawing {kind!r}: {suggest(kind, KINDS)}")
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        number = list(KINDS).index(kind)
+        for index in range(count):
+            picture = KINDS[kind](np.random.default_rng([seed, number, index]))
+            picture.save(folder / kind / f"{index:03}.png")
 
 
 def _colour(rng: Rng, low: int = 0, high: int = 256) -> Colour:

@@ -6,6 +6,7 @@ decoded, because a small file can claim a picture that fills the memory.
 
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -15,6 +16,14 @@ from torch import Tensor
 from cifar_lessons.errors import UserError
 
 MAX_SIDE = 10_000  # pixels; a photograph from a telephone has some 4,000
+
+
+class NoPicture(UserError):
+    """The bytes are of no format that is read here."""
+
+
+class PictureTooLarge(UserError):
+    """More pixels than are read here."""
 
 
 def read_picture(path: Path) -> tuple[Tensor, str]:
@@ -35,32 +44,58 @@ def read_picture(path: Path) -> tuple[Tensor, str]:
         UserError: No file, no image, or one that is too large; the message names the file.
     """
     try:
-        size = path.stat().st_size
-        if size == 0:
-            raise UserError(f"{path} is empty: give a PNG or JPEG")
+        with path.open("rb") as file:
+            if not path.stat().st_size:
+                raise UserError(f"{path} is empty: give a PNG or JPEG")
+            return decode_picture(file, str(path))
+    except FileNotFoundError:
+        raise UserError(f"no file {path}: give the path of a PNG or JPEG") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read as an image ({error}): is it complete?") from None
+
+
+def decode_picture(
+    file: BinaryIO, name: str, *, most_pixels: int = MAX_SIDE * MAX_SIDE
+) -> tuple[Tensor, str]:
+    """Return a picture from an open file; see `read_picture`.
+
+    Args:
+        file: At the start of a PNG or JPEG.
+        name: For messages.
+        most_pixels: Width times height, checked before anything is decoded.
+
+    Raises:
+        NoPicture: Neither PNG nor JPEG.
+        PictureTooLarge: Too many pixels, or more than `MAX_SIDE` a side.
+        UserError: Damaged.
+    """
+    try:
         with warnings.catch_warnings():
             # Pillow warns of large pictures; the check of the side below is stricter.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=["PNG", "JPEG"]) as picture:
+            with Image.open(file, formats=["PNG", "JPEG"]) as picture:
                 width, height = picture.size
                 if max(width, height) > MAX_SIDE:
-                    raise UserError(
-                        f"{path} is {width} x {height} pixels, and {MAX_SIDE} a side is the "
+                    raise PictureTooLarge(
+                        f"{name} is {width} x {height} pixels, and {MAX_SIDE} a side is the "
+                        "most: shrink it first"
+                    )
+                if width * height > most_pixels:
+                    raise PictureTooLarge(
+                        f"{name} is {width} x {height} pixels, and {most_pixels:,} in all are the "
                         "most: shrink it first"
                     )
                 upright = ImageOps.exif_transpose(picture)
                 width, height = upright.size
                 colour = _to_rgb(upright)
-    except FileNotFoundError:
-        raise UserError(f"no file {path}: give the path of a PNG or JPEG") from None
     except Image.DecompressionBombError:  # its head claims more pixels than Pillow will open
-        raise UserError(
-            f"{path} is far too large, and {MAX_SIDE} pixels a side is the most: shrink it first"
+        raise PictureTooLarge(
+            f"{name} is far too large, and {MAX_SIDE} pixels a side is the most: shrink it first"
         ) from None
     except UnidentifiedImageError:
-        raise UserError(f"{path} is no PNG or JPEG: convert it first") from None
+        raise NoPicture(f"{name} is no PNG or JPEG: convert it first") from None
     except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as an image ({error}): is it complete?") from None
+        raise UserError(f"{name} cannot be read as an image ({error}): is it complete?") from None
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     square = colour.resize(

@@ -45,6 +45,11 @@ def export(
     from cifar_lessons import runs
 
     found = runs.find_run(run)
+    if "test_accuracy" not in found.final:
+        raise UserError(
+            f"{run} was fine-tuned on other pictures; `cifar-lessons finetune` has exported it to "
+            f"{found.folder / 'model.onnx'}"
+        )
     name = f"{found.name}.int8" if int8 else found.name
     target = out or Path(f"{name}.{'engine' if engine else 'onnx'}")
     from cifar_lessons.atomic import require_writable, write_atomically
@@ -103,13 +108,15 @@ def export(
     print(f"wrote {target}: {made.about.precision}, {len(content) / 1e6:.1f} MB")
 
 
-def require_packages() -> None:
+def require_packages(
+    what: str = "export", packages: tuple[str, ...] = ("onnx", "onnxscript", "onnxruntime")
+) -> None:
     """Raise a `UserError` unless what exports and runs ONNX is installed."""
     from importlib.util import find_spec
 
-    for package in ("onnx", "onnxscript", "onnxruntime"):
+    for package in packages:
         if find_spec(package) is None:
-            raise UserError(f"export needs {package}: `pip install 'cifar-lessons[deploy]'`")
+            raise UserError(f"{what} needs {package}: `pip install 'cifar-lessons[deploy]'`")
 
 
 def _in_batches(backend: "backends.Backend", images: "pixels.Pixels") -> "pixels.Logits":

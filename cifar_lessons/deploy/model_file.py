@@ -29,6 +29,7 @@ class About:
         weights: sha256 of the weights that were exported.
         precision: fp32, fp16 or int8.
         test_accuracy: A fraction; of the run, before any quantisation.
+        scored_on: Which images that accuracy is of, test or validation.
     """
 
     name: str
@@ -36,6 +37,7 @@ class About:
     weights: str
     precision: str
     test_accuracy: float
+    scored_on: str = "test"
 
 
 @dataclass(frozen=True)

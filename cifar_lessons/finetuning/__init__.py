@@ -1,0 +1,1 @@
+"""Your own pictures: a shipped network learns the classes of a folder."""
