@@ -83,6 +83,30 @@ def _accuracy(study: Result, model: str, way: str) -> str:
     return "–" if found is None else f"{100 * found['accuracy']:.2f} %"
 
 
+def one_picture(study: Study, recipes: Mapping[str, str]) -> dict[str, str]:
+    """Return how long one picture takes in eager fp32 and in int8, on one thread, in words.
+
+    Args:
+        study: From `recorded`.
+        recipes: Name of the recipe whose network was timed, by label.
+
+    Returns:
+        By label; those that were not timed are left out.
+    """
+    cells = cells_of(study, batch=1, threads=1) if study else []
+    models = study["values"]["models"] if study else {}
+    times = {models[cell["model"]]["recipe"]: cell["ways"] for cell in cells}
+    found = {}
+    for label, recipe in recipes.items():
+        if recipe in times:
+            ways = times[recipe]
+            text = f"{_ms(ways['eager']['p50'])} ms"
+            if "ort_int8" in ways:
+                text += f"; {_ms(ways['ort_int8']['p50'])} ms in int8"
+            found[label] = text
+    return found
+
+
 def accuracy_table(study: Study) -> Table | Markdown:
     """Return the size of each file, and what it changes in accuracy against eager fp32."""
     if study is None:

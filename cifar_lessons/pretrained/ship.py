@@ -32,6 +32,8 @@ def ship(name: str, *, seed: int = 0) -> Path:
     """
     run = runs.load_run(recipes.get(name), seed=seed)
     runs.require_presentable(run, f"`{runs.train_command(recipes.get(name), seed)}`")
+    if run.kind != "train":
+        raise UserError(f"{name} is of kind {run.kind} and answers no classes; ship a trained run")
     source = run.folder / pretrained.WEIGHTS
     try:
         content = source.read_bytes()

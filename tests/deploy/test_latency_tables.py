@@ -29,6 +29,15 @@ def test_the_table_shows_each_engine_with_its_ratio_and_its_accuracy(study):
     assert tables.latency_table(study, batch=64, threads=2).rows == []
 
 
+def test_one_picture_is_timed_with_one_thread_by_the_recipe_of_the_network(study):
+    asked = {"big": "resnet18", "small": "mobilenet_v2", "other": "simple_cnn"}
+    assert tables.one_picture(study, asked) == {
+        "big": "20.00 ms; 3.33 ms in int8",
+        "small": "20.00 ms; 3.33 ms in int8",
+    }
+    assert tables.one_picture(None, asked) == {}
+
+
 def test_accuracy_lost_has_its_interval_and_fresh_weights_a_dash(study):
     found = {row[0]: row[1:] for row in tables.accuracy_table(study).rows}
     assert found["resnet18, ONNX Runtime, int8"] == [

@@ -55,6 +55,11 @@ def test_shipping_again_gives_the_same_bytes(kept):
     assert {path.name: path.read_bytes() for path in ship("simple_cnn").iterdir()} == first
 
 
+def as_features(folder: Path) -> None:
+    path = folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"kind": "pretrain"}))
+
+
 def spoil(folder: Path) -> None:
     (folder / "weights.safetensors").write_bytes(WEIGHTS + b" ")
 
@@ -62,13 +67,14 @@ def spoil(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
+        (as_features, "is of kind pretrain and answers no classes"),
         (spoil, "is not the file that was recorded"),
         (lambda folder: (folder / "weights.safetensors").unlink(), "keeps no weights"),
         (lambda folder: (folder / "run.json").unlink(), "is not recorded yet"),
         (lambda folder: change(folder, data_digest="synthetic"), "trained on synthetic data"),
         (lambda folder: change(folder, git_dirty=True), "trained from uncommitted code"),
     ],
-    ids=["another file", "no weights", "no run", "synthetic", "uncommitted"],
+    ids=["features alone", "another file", "no weights", "no run", "synthetic", "uncommitted"],
 )
 def test_what_is_not_shipped(kept, damage, said):
     damage(kept)
