@@ -77,7 +77,8 @@ def _whole(claim: Claim) -> Claim:
     """Return the claim with a `*` in `also` spelled out: every other recipe with seeds."""
     if claim.also != ("*",):
         return claim
-    everything = [name for name in recipes.RECIPES if recipes.get(name).seeds]
+    planned = {name: recipes.get(name) for name in recipes.RECIPES}
+    everything = [n for n, r in planned.items() if r.seeds and r.objective.kind != "search"]
     return replace(claim, also=tuple(n for n in everything if n not in claim.recipes))
 
 

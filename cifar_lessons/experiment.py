@@ -18,6 +18,7 @@ from cifar_lessons import runs
 from cifar_lessons.atomic import require_writable, write_atomically
 from cifar_lessons.config import (
     NOT_COMPARED,
+    ArchitectureSearch,
     Recipe,
     Supervised,
     differences,
@@ -155,7 +156,7 @@ def train(
     runtime = in_precision(runtime, recipe.precision)
     group = runtime.group
     objective = objective_of(recipe, teacher)
-    identity = _identity(recipe, seed, data, runtime)
+    identity = identity_of(recipe, seed, data, runtime)
     if teacher:
         teacher.require_views(data.train, recipe.data, seed=seed)
         identity["teacher"] = teacher.digest
@@ -203,10 +204,15 @@ def objective_of(recipe: Recipe, teacher: Teacher | None = None) -> Objective:
     """Return what the recipe asks a network to do.
 
     Raises:
-        UserError: It learns from a teacher, and there is none.
+        UserError: It learns from a teacher, and there is none; or it is a search.
     """
     if isinstance(recipe.objective, Supervised):
         return SupervisedObjective(label_smoothing=recipe.objective.label_smoothing)
+    if isinstance(recipe.objective, ArchitectureSearch):
+        raise UserError(
+            f"{recipe.name} searches for a network instead of training one; try "
+            f"`cifar-lessons search {recipe.name}`"
+        )
     if teacher is None:
         raise UserError(
             f"{recipe.name} learns from {recipe.objective.teacher}, and no teacher was given; "
@@ -240,7 +246,7 @@ def range_test(
     )
 
 
-def _identity(recipe: Recipe, seed: int, data: Cifar, runtime: Runtime) -> dict[str, Any]:
+def identity_of(recipe: Recipe, seed: int, data: Cifar, runtime: Runtime) -> dict[str, Any]:
     """Return what a checkpoint must agree on to be resumed."""
     flat: dict[str, Any] = {"seed": seed, "data": data.digest, "precision": runtime.precision}
 

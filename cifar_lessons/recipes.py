@@ -20,6 +20,7 @@ from cifar_lessons.config import (
     Supervised,
     ViewsConfig,
 )
+from cifar_lessons.enas import arms
 from cifar_lessons.errors import UserError, suggest
 
 FLIP = AugmentConfig(flip="random")
@@ -568,7 +569,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         speednet_reference,
         speednet,
     )
-}
+} | arms.MAKERS
 
 
 def get(name: str) -> Recipe:

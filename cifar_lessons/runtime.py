@@ -22,6 +22,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 PURPOSES = {
     **{"init": 0, "order": 1, "augment": 2, "forward": 3, "split": 4, "synthetic": 5},
     "wrong_labels": 9,
+    **{"architecture": 20, "policy": 21},
 }
 
 
