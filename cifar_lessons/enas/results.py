@@ -92,6 +92,24 @@ def _accuracy(folder: Path) -> float:
     return accuracy(runs.read_run(folder).logits("test"))
 
 
+def kind_of(name: str) -> int:
+    """Return 0 for what a search found, 1 for a hand-made network, 2 for a random one."""
+    return 0 if "found" in name else 2 if "random" in name else 1
+
+
+def label_of(name: str) -> str:
+    """Return what a person calls the network of a recipe."""
+    words = {
+        "enas_found": "found by ENAS",
+        "enas_found_uniform": "found by random search",
+        "enas_conv3": "all 3x3",
+        "enas_sep3": "all separable 3x3",
+        "enas_alternating": "3x3 and separable in turns",
+    }
+    base = name.rpartition("_w")[0] or name
+    return words.get(base, base.removeprefix("enas_").replace("random", "random "))
+
+
 def alone(*, same_width: bool = False) -> list[Alone]:
     """Return what is recorded of the networks that were trained alone, in the order of the recipes.
 

@@ -172,6 +172,12 @@ def count_operations(architectures: Sequence[Architecture]) -> dict[str, int]:
     return {op: counts[op] for op in OPERATIONS}
 
 
+def made_of(architectures: Sequence[Architecture]) -> str:
+    """Return the operations of some networks as text, the most frequent first."""
+    counts = sorted(count_operations(architectures).items(), key=lambda item: -item[1])
+    return ", ".join(f"{n} × {OPERATIONS[op]}" for op, n in counts if n)
+
+
 def size(layers: int = LAYERS) -> int:
     """Return how many networks there are."""
     return int(len(OPERATIONS) ** layers * 2 ** (layers * (layers - 1) // 2))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from cifar_lessons.judges import (
+    architecture_search,
     data,
     distillation,
     evaluation,
@@ -30,6 +31,7 @@ JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
     "C12": evaluation.c12,
     "C14": distillation.c14,
     "C15": distillation.c15,
+    "C17": architecture_search.c17,
     "C18": tta.c18,
     "C19": precision.c19,
     "C21": tuning.c21,

@@ -27,10 +27,11 @@ DEFAULT = str(plain(["c3"] * 6))
 
 
 class Halve(nn.Module):
-    """Halve the sides and double the channels without dropping pixels: (B, C, H, W) to 2C.
+    """Halve the sides and double the channels: (B, C, H, W) to (B, 2C, H / 2, W / 2).
 
     The "factorized reduction" of the source: one 1x1 convolution sees the pixels of even rows and
-    columns, another one those of odd rows and columns.
+    columns, another one those of odd rows and columns. The source says "without information
+    loss"; half of the pixels are never looked at.
     """
 
     def __init__(self, channels: int, *, running: bool) -> None:
