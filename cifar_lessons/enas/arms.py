@@ -49,6 +49,8 @@ CONTROLS: dict[str, tuple[Architecture, str]] = {
 SEARCHES = {"enas_found": "enas_search", "enas_found_uniform": "enas_uniform"}
 PURE = ("enas_conv3", "enas_sep3", "enas_alternating")  # and what is found: three seeds
 ALONE = (*CONTROLS, *SEARCHES)
+# At equal cost these have the search's width already, so they need no second recipe.
+MATCHED_ANYWAY = tuple(n for n, (a, _) in CONTROLS.items() if matched_width(a, TARGET) == WIDTH)
 
 
 def enas_search() -> Recipe:
@@ -178,6 +180,6 @@ MAKERS: dict[str, Callable[[], Recipe]] = {
             partial(control, name, same_width=True),
         )
         for name, (_, about) in CONTROLS.items()
-        if name != "enas_conv3"  # that one has it anyway
+        if name not in MATCHED_ANYWAY
     },
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_lessons import recipes, runs
-from cifar_lessons.enas.arms import ALONE, MAKERS, SEARCHES, WIDTH
+from cifar_lessons.enas.arms import ALONE, MAKERS, MATCHED_ANYWAY, SEARCHES, WIDTH
 from cifar_lessons.enas.ranking import bootstrap_tau, kendall_tau
 from cifar_lessons.enas.space import Architecture, parse
 from cifar_lessons.errors import UserError
@@ -118,7 +118,7 @@ def alone(*, same_width: bool = False) -> list[Alone]:
     """
     found = []
     for base in ALONE:
-        name = base if not same_width or base == "enas_conv3" else f"{base}_w{WIDTH}"
+        name = base if not same_width or base in MATCHED_ANYWAY else f"{base}_w{WIDTH}"
         if name not in MAKERS:
             continue
         recipe = recipes.get(name)

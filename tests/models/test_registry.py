@@ -226,7 +226,7 @@ def relative_error(got: Tensor, expected: Tensor) -> float:
     ("name", "options", "message"),
     [
         ("resnet81", {}, r"unknown model 'resnet81': did you mean 'resnet18'"),
-        ("zzz", {}, r"unknown model 'zzz': known: deep_cnn, mobilenet_v2, resnet18"),
+        ("zzz", {}, r"unknown model 'zzz': known: deep_cnn, enas, mobilenet_v2, resnet18"),
         (
             "resnet18",
             {"widht": 16},
