@@ -80,7 +80,7 @@ def drawing(architecture: Architecture | None, *, title: str = "") -> Figure:
             _arrow(axes, skip, number, bend=-0.35, colour="0.55")
         if number in halved_after(len(architecture)):
             axes.axvline(number + 0.5, ymax=0.16, color="0.3", ls=":")
-            axes.text(number + 0.5, -1.0, "halved", ha="center", fontsize=9, color="0.3")
+            axes.text(number + 0.56, -1.0, "halved", ha="left", fontsize=9, color="0.3")
     axes.text(len(nodes) - 0.25, 0, "→ mean\n→ head", va="center", fontsize=10)
     axes.set(xlim=(-0.6, len(nodes) + 0.3), ylim=(-1.2, 2.0), title=title or str(architecture))
     axes.axis("off")
@@ -138,6 +138,7 @@ def moves(rows: Any, *, layers: int) -> Figure:
     shares.axhline(1 / 6, color="0.4", ls="--", lw=1)
     shares.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     shares.set(xlabel="update", ylabel="probability, mean over layers")
+    shares.set_ylim(bottom=0, top=max(0.3, shares.get_ylim()[1]))  # noise shall not look large
     shares.legend(fontsize=7, frameon=False)
     return figure
 

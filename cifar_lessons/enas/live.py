@@ -10,7 +10,7 @@ from cifar_lessons.notebook import Session
 QUICK_IMAGES, QUICK_VALIDATION = 1_024, 512
 
 
-def live_search(session: Session, recipe: Recipe, *, epochs: int = 4) -> Found:
+def live_search(session: Session, recipe: Recipe, *, epochs: int = 3) -> Found:
     """Search in memory; nothing is kept.
 
     Args:

@@ -217,7 +217,8 @@ def search(
                 with torch.no_grad():
                     drawn = chooser.sample(1, stream(seed, "architecture", now))
                 network.choose(drawn.architectures[0])
-                network.train()
+                if not network.training:
+                    network.train()
                 torch.manual_seed(stream_seed(seed, "forward", now))
                 output = train_step(
                     network,
