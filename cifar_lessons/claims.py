@@ -80,8 +80,12 @@ def _whole(claim: Claim) -> Claim:
     """
     if claim.also != ("*",):
         return claim
-    known = [make() for make in recipes.RECIPES.values()]
-    everything = [r.name for r in known if r.seeds and r.data.label_share == 1 and not r.pretrains]
+    known = [recipes.get(name) for name in recipes.RECIPES]
+    everything = [
+        r.name
+        for r in known
+        if r.seeds and r.data.label_share == 1 and not r.pretrains and r.objective.kind != "search"
+    ]
     return replace(claim, also=tuple(n for n in everything if n not in claim.recipes))
 
 

@@ -16,6 +16,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from cifar_lessons.bench_commands import BENCHES
 from cifar_lessons.deploy.command import export
+from cifar_lessons.enas.command import search
 from cifar_lessons.errors import AlreadyTold, RankLost, UserError
 from cifar_lessons.finetuning.command import finetune
 from cifar_lessons.folds.command import folds as repeat_folds
@@ -75,7 +76,8 @@ def list_recipes() -> None:
         for _, state, _ in rows:
             counts[state] += 1
         seeds = "".join(marks[state] for _, state, _ in rows)
-        accuracy = sum(r.final["test_accuracy"] for r in found) / len(found) if found else None
+        scored = [r.final["test_accuracy"] for r in found if "test_accuracy" in r.final]
+        accuracy = sum(scored) / len(scored) if scored else None  # a search scores no test images
         shown = f"{100 * accuracy:.2f} %" if accuracy is not None else "-"
         minutes = sum(r.minutes for r in found) / len(found) if found else None
         spent = f"{minutes:.1f}" if minutes is not None else "-"
@@ -342,7 +344,10 @@ def record(
     else:
         found = [runs.record(chosen, seed=seed, outputs=out, surprise=surprise)]
     for run in found:
-        print(f"recorded {run.folder}: test accuracy {100 * run.final['test_accuracy']:.2f} %")
+        told = ", ".join(f"{name} {value:.4f}" for name, value in run.final.items())
+        if "test_accuracy" in run.final:
+            told = f"test accuracy {100 * run.final['test_accuracy']:.2f} %"
+        print(f"recorded {run.folder}: {told}")
 
 
 def evaluate(
@@ -592,6 +597,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "serve": serve,
     "tune": tune,
+    "search": search,
     "folds": repeat_folds,
     "study": study,
     "claims": claims,

@@ -239,19 +239,63 @@ def _check_widths(hidden: int, out: int) -> None:
         _check(2 <= value <= 8192, "objective." + name, value, "in [2, 8192]", "512")
 
 
-Objectives = Supervised | Distillation | SimClr | VicReg
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureSearch:
+    """Not a loss but a search for a network (ENAS); see `enas.search`.
+
+    The defaults are those of the authors' code for the macro space (github.com/melodyguan/enas,
+    `scripts/cifar10_macro_search.sh` and `src/cifar10/main.py`), but for `candidates`.
+    """
+
+    kind: Literal["search"] = "search"
+    controller: Literal["reinforce", "uniform"] = "reinforce"  # uniform: a control, never trained
+    layers: int = 6  # 12 in the source
+    updates_per_epoch: int = 50  # of the controller
+    rewards_per_update: int = 20  # architectures that an update averages over
+    controller_lr: float = 1e-3  # of Adam
+    tanh_constant: float = 1.5  # logits lie between its two signs, so no choice becomes certain
+    temperature: float = 1.0  # logits are divided by it before the tanh; the source has none
+    entropy_weight: float = 1e-4  # of the entropy of a network's choices, in nats, in its reward
+    baseline_decay: float = 0.99  # of the moving average that rewards are compared with
+    skip_target: float = 0.4  # share of skips that the penalty pulls to
+    skip_weight: float = 0.8  # of that penalty
+    candidates: int = 100  # drawn at the end; the best on the validation images is the result
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        where = "objective."
+        _check(3 <= self.layers <= 24, where + "layers", self.layers, "in [3, 24]", "6")
+        for name in ("updates_per_epoch", "rewards_per_update", "candidates"):
+            value = getattr(self, name)
+            _check(1 <= value <= 10_000, where + name, value, "in [1, 10000]", "20")
+        for name in ("controller_lr", "tanh_constant", "temperature"):
+            value = getattr(self, name)
+            _check(0 < value <= 100, where + name, value, "in (0, 100]", "1.0")
+        for name in ("entropy_weight", "skip_weight"):
+            value = getattr(self, name)
+            _check(0 <= value <= 100, where + name, value, "in [0, 100]", "0.0")
+        for name in ("skip_target", "baseline_decay"):
+            value = getattr(self, name)
+            _check(0 < value < 1, where + name, value, "in (0, 1)", "0.4")
+
+
+Objectives = Supervised | Distillation | SimClr | VicReg | ArchitectureSearch
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
     """How the learning rate moves, as a factor of `peak_lr`."""
 
-    name: Literal["constant", "step", "linear", "cosine", "one_cycle", "plateau"] = "one_cycle"
+    name: Literal[
+        "constant", "step", "linear", "cosine", "cosine_restarts", "one_cycle", "plateau"
+    ] = "one_cycle"
     warmup_epochs: float = 0.0  # linear from 0; one_cycle uses warmup_share instead
     warmup_share: float = 0.25  # one_cycle: share of all steps spent rising
     milestones: tuple[float, ...] = (0.5, 0.75)  # step: shares of all epochs
     factor: float = 0.1  # step and plateau: multiply by this
     patience: int = 3  # plateau: epochs without a better validation loss
+    cycle: float = 10.0  # cosine_restarts: epochs of the first cycle; each next is twice as long
+    floor: float = 0.01  # cosine_restarts: where each cycle ends
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -273,6 +317,8 @@ class ScheduleConfig:
         )
         _check(0 < self.factor < 1, where + "factor", self.factor, "in (0, 1)", "0.1")
         _check(self.patience >= 0, where + "patience", self.patience, ">= 0", "3")
+        _check(self.cycle > 0, where + "cycle", self.cycle, "> 0", "10.0")
+        _check(0 <= self.floor < 1, where + "floor", self.floor, "in [0, 1)", "0.01")
 
 
 @dataclass(frozen=True, kw_only=True)

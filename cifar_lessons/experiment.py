@@ -18,6 +18,7 @@ from cifar_lessons import runs
 from cifar_lessons.atomic import require_writable, write_atomically
 from cifar_lessons.config import (
     NOT_COMPARED,
+    ArchitectureSearch,
     Recipe,
     SimClr,
     Supervised,
@@ -211,7 +212,7 @@ def train(
     runtime = in_precision(runtime, recipe.precision)
     group = runtime.group
     objective = objective_of(recipe, teacher, group)
-    identity = _identity(recipe, seed, data, runtime)
+    identity = identity_of(recipe, seed, data, runtime)
     if teacher:
         teacher.require_views(data.train, recipe.data, seed=seed)
         identity["teacher"] = teacher.digest
@@ -298,7 +299,7 @@ def objective_of(recipe: Recipe, teacher: Teacher | None = None, group: Group = 
     """Return what the recipe asks a network to do.
 
     Raises:
-        UserError: It learns from a teacher, and there is none.
+        UserError: It learns from a teacher, and there is none; or it is a search.
     """
     if isinstance(recipe.objective, Supervised):
         return SupervisedObjective(label_smoothing=recipe.objective.label_smoothing)
@@ -306,6 +307,11 @@ def objective_of(recipe: Recipe, teacher: Teacher | None = None, group: Group = 
         return SimClrObjective(recipe.objective, group)
     if isinstance(recipe.objective, VicReg):
         return VicRegObjective(recipe.objective, group)
+    if isinstance(recipe.objective, ArchitectureSearch):
+        raise UserError(
+            f"{recipe.name} searches for a network instead of training one; try "
+            f"`cifar-lessons search {recipe.name}`"
+        )
     if teacher is None:
         raise UserError(
             f"{recipe.name} learns from {recipe.objective.teacher}, and no teacher was given; "
@@ -339,7 +345,7 @@ def range_test(
     )
 
 
-def _identity(recipe: Recipe, seed: int, data: Cifar, runtime: Runtime) -> dict[str, Any]:
+def identity_of(recipe: Recipe, seed: int, data: Cifar, runtime: Runtime) -> dict[str, Any]:
     """Return what a checkpoint must agree on to be resumed."""
     flat: dict[str, Any] = {"seed": seed, "data": data.digest, "precision": runtime.precision}
 

@@ -20,6 +20,7 @@ from cifar_lessons.config import (
     Supervised,
     ViewsConfig,
 )
+from cifar_lessons.enas import arms
 from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.few_labels import FEW_LABELS
 
@@ -570,7 +571,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         speednet,
         *FEW_LABELS,
     )
-}
+} | arms.MAKERS
 
 
 def get(name: str) -> Recipe:

@@ -138,7 +138,8 @@ def _typed(recipe: Recipe, seed: int) -> str:
 
 def train_command(recipe: Recipe, seed: int) -> str:
     """Return what to type to train a run; of a fold, to train its whole partition."""
-    return f"cifar-lessons train {_typed(recipe, seed)}"
+    verb = "search" if recipe.objective.kind == "search" else "train"
+    return f"cifar-lessons {verb} {_typed(recipe, seed)}"
 
 
 def record_command(recipe: Recipe, seed: int) -> str:
@@ -371,7 +372,8 @@ def load_seeds(recipe: Recipe, *, root: Path | None = None) -> list[Run]:
             continue
     if not found:
         raise MissingRun(
-            f"{recipe.name} is not recorded yet: run `cifar-lessons train {recipe.name}`, then "
+            f"{recipe.name} is not recorded yet: run "
+            f"`{train_command(recipe, 0).removesuffix(' --seed 0')}`, then "
             f"`cifar-lessons record {recipe.name}`"
         )
     return found
@@ -488,7 +490,7 @@ def _recordable(recipe: Recipe, seed: int, outputs: Path, surprise: str | None) 
     if changed:
         raise StaleRun(f"{source} was made with other settings ({'; '.join(changed)}); {afresh}")
     require_presentable(run, afresh)
-    band, got = recipe.expects, run.final["test_accuracy"]
+    band, got = recipe.expects, run.final.get("test_accuracy", 0.0)  # a search has none
     if band and not band.low <= got <= band.high and not surprise:
         raise UserError(
             f"{_called(recipe, seed)} gave a test accuracy of {got:.4f}, outside its band "

@@ -23,6 +23,7 @@ PURPOSES = {
     **{"init": 0, "order": 1, "augment": 2, "forward": 3, "split": 4, "synthetic": 5},
     "wrong_labels": 9,
     "label_share": 13,
+    **{"architecture": 20, "policy": 21},
 }
 
 

@@ -30,7 +30,8 @@ RULES: dict[str, list[str]] = {
     "distributed": ["errors"],
     "joining": ["distributed", "errors"],
     "runtime": ["distributed", "errors"],
-    "models": ["errors"],  # what a network must know of the hardware is passed in
+    # what a network must know of the hardware is passed in
+    "models": ["enas.space", "errors"],
     "data": ["config", "distributed", "errors", "runtime"],
     "objectives": ["config", "data", "distributed"],
     "training": ["atomic", "config", "data", "distributed", "errors", "objectives", "runtime"],
@@ -48,7 +49,26 @@ RULES: dict[str, list[str]] = {
     "evaluation.outsiders": [],
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
     "few_labels": ["config"],
-    "recipes": ["config", "errors", "few_labels"],
+    # Searching for a network. What says which there are, reads and draws them needs no torch.
+    "enas.space": [],
+    "enas.cost": ["enas.space"],
+    "enas.ranking": [],
+    "enas.words": [],
+    "enas.arms": ["config", "enas.cost", "enas.space", "errors", "runs"],
+    "enas.results": [
+        *("enas.arms", "enas.ranking", "enas.space", "errors", "evaluation.metrics", "recipes"),
+        "runs",
+    ],
+    "enas.figures": ["canvas", "enas.results", "enas.space"],
+    "enas.report": [
+        *("enas.cost", "enas.results", "enas.space", "reports", "tables"),
+    ],
+    "enas.command": [
+        *("config", "enas", "errors", "experiment", "recipes", "runs", "typed"),
+    ],
+    "enas.live": ["config", "enas", "notebook"],
+    "enas": [*LIBRARY, "errors", "experiment", "runs"],
+    "recipes": ["config", "enas.arms", "errors", "few_labels"],
     "runs": ["atomic", "config", "errors", "evaluation.metrics"],
     "studies": [
         "data",
@@ -65,8 +85,9 @@ RULES: dict[str, list[str]] = {
     "verdicts": ["evaluation.metrics"],
     "targets": [],
     "judges": [
-        *("distilling.results", "evaluation.contrasts", "evaluation.cross_validation"),
-        *("evaluation.metrics", "pretraining.results", "targets", "tta.results", "verdicts"),
+        *("distilling.results", "enas.results", "enas.space", "evaluation.contrasts"),
+        *("evaluation.cross_validation", "evaluation.metrics", "pretraining.results", "targets"),
+        *("tta.results", "verdicts"),
     ],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
@@ -295,7 +316,8 @@ def test_the_rules_name_modules_that_exist():
 # --- one place for the gradient ---------------------------------------------------------------
 
 # The tutorials' loop, which `bench` measures ours against, is copied as they print it.
-OWN_BACKWARD = {"training.step", "plain_loop"}
+# A controller is no network of images: it learns from rewards.
+OWN_BACKWARD = {"training.step", "plain_loop", "enas.policy"}
 
 
 def test_one_function_calls_backward():
@@ -357,8 +379,9 @@ WITHOUT_TORCH = [
     *("finetuning.card", "finetuning.command", "finetuning.layout"),
     *("pretrained", "pretrained.ship"),
     *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
-    *("few_labels", "pretraining.figures", "pretraining.report", "pretraining.results"),
-    *("typed", "verdicts"),
+    *("enas.arms", "enas.command", "enas.cost", "enas.figures", "enas.ranking", "enas.report"),
+    *("enas.results", "enas.space", "few_labels"),
+    *("pretraining.figures", "pretraining.report", "pretraining.results", "typed", "verdicts"),
 ]
 
 
@@ -464,6 +487,7 @@ ELSEWHERE = {
     "distilling.__init__": "test_architecture.py",
     "few_labels": "test_recipes.py",  # its recipes stand among the others
     "pretraining.__init__": "test_architecture.py",
+    "enas.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",
     "interactive.__init__": "test_architecture.py",
     "folds.__init__": "test_architecture.py",

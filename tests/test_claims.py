@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cifar_lessons import claims, recipes, runs, studies
+from cifar_lessons.enas import arms
 from cifar_lessons.errors import UserError
 from cifar_lessons.judges import JUDGES
 
@@ -48,7 +49,8 @@ def test_entries_refer_to_recipes_studies_and_judges_that_exist():
         known = {*studies.STUDIES, *runs.MEASURED_BY}
         assert {*claim.studies, *claim.also_studies} <= known, claim.id
         assert set(claim.predicted) <= names, claim.id
-        assert all(recipes.get(r).seeds >= claim.min_seeds for r in claim.recipes), claim.id
+        known_now = [r for r in claim.recipes if r not in arms.SEARCHES]  # or found by a search
+        assert all(recipes.get(r).seeds >= claim.min_seeds for r in known_now), claim.id
         assert bool(claim.recipes or claim.studies) == (claim.id in JUDGES), claim.id
         assert (claim.value is not None) or claim.kind in ("ordering", "undefined", "equals")
     assert set(JUDGES) <= {c.id for c in entries}
@@ -135,6 +137,7 @@ def test_the_whole_ledger_with_runs(recorded):
         "C14": "open",
         "C15": "open",
         "C16": "open",
+        "C17": "open",
         "C18": "open",
         "C19": "open",
         "C20": "open",

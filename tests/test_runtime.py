@@ -43,6 +43,7 @@ def test_streams_are_what_they_were():
         **{"init": 0, "order": 1, "augment": 2},
         **{"forward": 3, "split": 4, "synthetic": 5},
         "wrong_labels": 9,
+        **{"architecture": 20, "policy": 21},
     }
     assert stream_seed(0, "init") == 4334430513956379144
     assert stream_seed(3, "augment", 7) == 1466624913859303898

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from cifar_lessons.judges import (
+    architecture_search,
     data,
     deployment,
     distillation,
@@ -34,6 +35,7 @@ JUDGES: dict[str, Callable[[Claim, Evidence], Finding]] = {
     "C14": distillation.c14,
     "C15": distillation.c15,
     "C16": pretraining.c16,
+    "C17": architecture_search.c17,
     "C18": tta.c18,
     "C19": precision.c19,
     "C20": deployment.c20,

@@ -9,6 +9,7 @@ from typing import Any
 
 from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.models.base import Classifier
+from cifar_lessons.models.enas import enas
 from cifar_lessons.models.mobilenet import mobilenet_v2
 from cifar_lessons.models.resnet import resnet18, resnet34, resnet50
 from cifar_lessons.models.simple_cnn import deep_cnn, simple_cnn
@@ -24,6 +25,7 @@ MODELS: dict[str, Callable[..., Classifier]] = {
     "resnet50": resnet50,
     "mobilenet_v2": mobilenet_v2,
     "speednet": speednet,
+    "enas": enas,
 }
 
 

@@ -59,6 +59,19 @@ def load(path: Path) -> dict[str, Any]:
     return state
 
 
+def require_same(saved: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    """Raise a `UserError` unless the checkpoint is of this very run."""
+    # Both sides' keys: a model option that was set then and is not set now differs too.
+    for key in dict.fromkeys([*now, *saved]):
+        then, today = saved.get(key, {}), now.get(key, {})  # {} is a table without options
+        if then != today:
+            was, is_ = ("not set" if value == {} else repr(value) for value in (then, today))
+            raise UserError(
+                f"{path} is of another run ({key}: saved {was}, now {is_}); delete it, or choose "
+                "another folder with --out"
+            )
+
+
 def load_furthest(path: Path, group: Group) -> dict[str, Any] | None:
     """Return the checkpoint that is furthest in its run, the same on every rank, or None.
 

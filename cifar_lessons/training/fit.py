@@ -117,7 +117,7 @@ def fit(
     if state is not None:
         assert checkpoint is not None
         with group.together():
-            _require_same(state.get("identity", {}), identity or {}, checkpoint)
+            checkpoints.require_same(state.get("identity", {}), identity or {}, checkpoint)
             try:
                 model.load_state_dict(state["model"])
                 optimizer.load_state_dict(state["optimizer"])
@@ -256,16 +256,3 @@ def _line(row: Row, epochs: int) -> str:
             value = f"{100 * row[name]:.2f} %" if share else f"{row[name]:.4f}"
             parts.append(f"{name.replace('_', ' ')} {value}")
     return "  ".join([*parts, f"{row['seconds']:.0f} s"])
-
-
-def _require_same(saved: dict[str, Any], now: dict[str, Any], path: Path) -> None:
-    """Raise unless the checkpoint is of this very run."""
-    # Both sides' keys: a model option that was set then and is not set now differs too.
-    for key in dict.fromkeys([*now, *saved]):
-        then, today = saved.get(key, {}), now.get(key, {})  # {} is a table without options
-        if then != today:
-            was, is_ = ("not set" if value == {} else repr(value) for value in (then, today))
-            raise UserError(
-                f"{path} is of another run ({key}: saved {was}, now {is_}); delete it, or choose "
-                "another folder with --out"
-            )

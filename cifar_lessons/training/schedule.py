@@ -2,8 +2,9 @@
 
 Nothing is stepped and nothing is saved: the same step and history give the same rate, so a
 resumed run needs no scheduler state. Sources: cosine, Loshchilov & Hutter (2016),
-arXiv:1608.03983, equation 5 without restarts; one cycle, Smith & Topin (2017),
-arXiv:1708.07120, here rising and falling linearly; plateau, as in PyTorch's ReduceLROnPlateau.
+arXiv:1608.03983, equation 5, without restarts or with cycles that double; one cycle, Smith &
+Topin (2017), arXiv:1708.07120, here rising and falling linearly; plateau, as in PyTorch's
+ReduceLROnPlateau.
 """
 
 import math
@@ -44,6 +45,12 @@ def lr_factor(
         return (total - step) / (total - warmup)
     if schedule.name == "cosine":
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+    if schedule.name == "cosine_restarts":
+        length, since = schedule.cycle * steps_per_epoch, float(step - warmup)
+        while since >= length:
+            since, length = since - length, 2 * length
+        wave = 0.5 * (1 + math.cos(math.pi * since / length))
+        return schedule.floor + (1 - schedule.floor) * wave
     if schedule.name == "step":
         passed = sum(step >= share * total for share in schedule.milestones)
         return schedule.factor**passed

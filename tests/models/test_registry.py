@@ -18,6 +18,7 @@ SMALL: dict[str, dict[str, object]] = {
     "resnet50": {"width": 8},
     "mobilenet_v2": {"width": 0.5},
     "speednet": {"widths": [24, 32, 32]},
+    "enas": {"architecture": "c3/s5+0/mp/c5+0+2/s3/ap+1", "width": 8},
 }
 
 # The contract of DESIGN, and the ratios of claim C06.
@@ -38,6 +39,7 @@ PARAMETERS = [
     ("mobilenet_v2", {"width": 0.75}, 1_368_234),
     ("mobilenet_v2", {"width": 0.5}, 700_490),
     ("speednet", {}, 1_972_792),  # 1,440 of them are never trained
+    ("enas", {}, 257_650),
 ]
 
 
@@ -224,7 +226,7 @@ def relative_error(got: Tensor, expected: Tensor) -> float:
     ("name", "options", "message"),
     [
         ("resnet81", {}, r"unknown model 'resnet81': did you mean 'resnet18'"),
-        ("zzz", {}, r"unknown model 'zzz': known: deep_cnn, mobilenet_v2, resnet18"),
+        ("zzz", {}, r"unknown model 'zzz': known: deep_cnn, enas, mobilenet_v2, resnet18"),
         (
             "resnet18",
             {"widht": 16},

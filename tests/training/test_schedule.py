@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
     LRScheduler,
     MultiStepLR,
     OneCycleLR,
@@ -111,7 +112,7 @@ def test_one_cycle_rises_and_falls_in_straight_lines(share):
         assert len(slopes) == 1
 
 
-@pytest.mark.parametrize("name", ["constant", "step", "cosine", "plateau"])
+@pytest.mark.parametrize("name", ["constant", "step", "cosine", "cosine_restarts", "plateau"])
 def test_warmup_rises_to_where_the_schedule_begins(name):
     config = ScheduleConfig(name=name, warmup_epochs=2.0)
     found = factors(config)
@@ -153,3 +154,12 @@ def test_weights_that_move_over_a_part_of_the_run_have_the_whole_schedule_in_it(
     assert found[10:] == [0.0] * 10
     whole = [rate_at(linear, step, **kwargs) for step in range(20)]
     assert whole == pytest.approx([2 * (1 - step / 20) for step in range(20)])
+
+
+def test_cosine_with_restarts_is_that_of_pytorch_and_ends_at_its_floor():
+    """Cycles of 3, 6 and 12 epochs, the last one cut off."""
+    found = factors(ScheduleConfig(name="cosine_restarts", cycle=3.0, floor=0.1))
+    theirs = CosineAnnealingWarmRestarts(optimizer(), T_0=3 * STEPS, T_mult=2, eta_min=0.1)
+    assert found == pytest.approx(pytorch(theirs), abs=1e-9)
+    assert found[3 * STEPS] == found[9 * STEPS] == 1.0
+    assert 0.1 < found[3 * STEPS - 1] < 0.12

@@ -1,0 +1,63 @@
+"""The judge of chapter 14: is a mix of two convolutions best, and did a search find one?"""
+
+from cifar_lessons.enas.results import Search, alone, load, ranking
+from cifar_lessons.enas.space import made_of
+from cifar_lessons.verdicts import Claim, Evidence, Finding, Verdict, compare, percent, points
+
+
+def c17(claim: Claim, evidence: Evidence) -> Finding:
+    """Judge "a mix of 3x3 and separable convolutions is best" at equal multiplications."""
+    mix, *rivals = claim.recipes
+    sides, lines = compare(evidence, mix, rivals)
+    better = [r for r, side in zip(rivals, sides, strict=True) if side == "above"]
+    pure = claim.numbers["pure"]
+    behind = [r for r, side in zip(rivals, sides, strict=True) if side == "below"]
+    verdict: Verdict = "open"
+    if better:
+        verdict = "corrected"
+        reason = f"clearly better than the mix at equal cost: {', '.join(better)}"
+    elif set(pure) <= set(behind):
+        verdict, reason = "reproduced", "the mix is clearly better than either convolution alone"
+    else:
+        reason = "nothing is clearly better than the mix, and it is not clearly better than both"
+    order = sorted(claim.recipes, key=lambda r: -evidence.mean(r).mean)
+    ours = "; ".join(f"{r} {100 * evidence.mean(r).mean:.1f} %" for r in order)
+    details = [f"{r}: {percent(evidence.mean(r))}" for r in order] + lines
+    details += _random(claim, evidence)
+    return Finding(verdict, reason, ours, evidence.difference(rivals[0], mix), tuple(details))
+
+
+def _random(claim: Claim, evidence: Evidence) -> list[str]:
+    """Return where the found network stands among random ones, and what the search was worth."""
+    lines = []
+    found, by_chance = claim.numbers["found"], claim.numbers["found_by_chance"]
+    if {found, by_chance} <= set(claim.recipes):
+        gain = evidence.difference(by_chance, found)
+        lines.append(f"{found} against {by_chance}: {points(gain)}")
+    others = [r for r in claim.also if r in evidence]
+    if others:
+        means = [evidence.mean(r).mean for r in others]
+        ahead = sum(m > evidence.mean(found).mean for m in means)
+        lines.append(
+            f"{len(others)} random architectures at equal cost: {100 * min(means):.1f} to "
+            f"{100 * max(means):.1f} %, mean {100 * sum(means) / len(means):.1f} %; {ahead} of "
+            "them above what the search found"
+        )
+    search = load()
+    if search is not None:
+        lines += _search(search)
+    return lines
+
+
+def _search(search: Search) -> list[str]:
+    lines = [f"the search found {search.best}: {made_of([search.best])}"]
+    for title, same in (("at equal cost", False), ("at the search's width", True)):
+        order = ranking(search, alone(same_width=same))
+        if order is not None:
+            low, high = order.interval
+            told = f"tau {order.tau:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
+            lines.append(
+                f"shared weights against training alone, {len(order.names)} networks {title}: "
+                f"{told}"
+            )
+    return lines

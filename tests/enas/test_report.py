@@ -1,0 +1,48 @@
+"""Mirrors cifar_lessons/enas/report.py: words and tables about what is recorded, or what is not."""
+
+from cifar_lessons.enas import report, results
+
+
+def test_what_is_missing_is_said_with_its_command(monkeypatch, tmp_path):
+    monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path))
+    assert "`cifar-lessons search enas_uniform`" in report.card(None, "enas_uniform")
+    assert "not recorded yet" in report.found_note(None)
+    assert "not recorded yet" in report.tau_note(None)
+    assert report.networks_table([]).caption == "Nothing is recorded yet."
+    told = report.missing(["enas_conv3", "enas_sep3"])
+    assert "`enas_conv3`, `enas_sep3`" in told
+    assert "`cifar-lessons train enas_conv3 --seed 0`" in told
+
+
+def test_the_card_says_how_the_search_was_made_and_what_was_chosen(recorded_search):
+    recorded_search()
+    card = report.card(results.load())
+    assert "Made-up CPU" in card
+    assert "Of 2 candidates" in card
+    assert "`c5/s3+0/c3+1/s5+2/c3+3/mp+4`" in card
+    assert "70.00 % of the validation images" in card
+
+
+def test_the_note_says_what_was_found_and_how_far_the_controller_moved(recorded_search):
+    recorded_search()
+    note = report.found_note(results.load())
+    assert "2 × 3x3 convolution, 1 × separable 3x3" in note
+    assert "33 % of the possible skips" in note
+    assert "probability of 0.30" in note
+
+
+def test_the_table_has_the_best_first_with_its_cost(everything):
+    table = report.networks_table(results.alone())
+    assert table.rows[0][0] == "found by random search"
+    assert table.rows[-1][0] == "all 3x3"
+    assert table.rows[-1][2:5] == ["24", "9.3 million", "100,000"]
+    assert len(table.rows) == 13
+    assert report.missing(["enas_conv3"]) == ""
+
+
+def test_tau_is_told_as_a_share_of_pairs(everything):
+    ranked = results.ranking(results.load(), results.alone())
+    note = report.tau_note(ranked)
+    share = 100 * (1 + ranked.tau) / 2
+    assert f"over {len(ranked.names)} networks" in note
+    assert f"put {share:.0f} % of all pairs" in note
