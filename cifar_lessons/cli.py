@@ -16,6 +16,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from cifar_lessons.bench_commands import BENCHES
 from cifar_lessons.deploy.command import export
+from cifar_lessons.deploy.demo_command import demo
 from cifar_lessons.errors import AlreadyTold, RankLost, UserError
 from cifar_lessons.folds.command import folds as repeat_folds
 from cifar_lessons.tuning.command import tune
@@ -566,6 +567,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "predict": predict,
     "export": export,
+    "demo": demo,
     "tune": tune,
     "folds": repeat_folds,
     "study": study,

@@ -17,19 +17,13 @@ from cifar_lessons.errors import UserError
 MAX_SIDE = 10_000  # pixels; a photograph from a telephone has some 4,000
 
 
-def read_picture(path: Path) -> tuple[Tensor, str]:
-    """Return a picture as the networks see it, and what was done to it.
+def open_picture(path: Path) -> Image.Image:
+    """Return a picture as it is meant to be seen, in 8-bit RGB and at its own size.
 
-    The longer side is cut to the shorter one, evenly from both ends, and the square is shrunk
-    to 32 by 32 with Pillow's box-filtered bicubic. Transparency is laid on white, 16 bits
-    become 8, and a camera's rotation mark is obeyed.
+    Transparency is laid on white, 16 bits become 8, and a camera's rotation mark is obeyed.
 
     Args:
         path: A PNG or JPEG of any size and colour mode.
-
-    Returns:
-        Pixels (3, 32, 32) uint8, and a line such as `640 x 480, centre 480 x 480 shrunk to
-        32 x 32`.
 
     Raises:
         UserError: No file, no image, or one that is too large; the message names the file.
@@ -48,9 +42,7 @@ def read_picture(path: Path) -> tuple[Tensor, str]:
                         f"{path} is {width} x {height} pixels, and {MAX_SIDE} a side is the "
                         "most: shrink it first"
                     )
-                upright = ImageOps.exif_transpose(picture)
-                width, height = upright.size
-                colour = _to_rgb(upright)
+                return _to_rgb(ImageOps.exif_transpose(picture))
     except FileNotFoundError:
         raise UserError(f"no file {path}: give the path of a PNG or JPEG") from None
     except Image.DecompressionBombError:  # its head claims more pixels than Pillow will open
@@ -61,11 +53,31 @@ def read_picture(path: Path) -> tuple[Tensor, str]:
         raise UserError(f"{path} is no PNG or JPEG: convert it first") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path} cannot be read as an image ({error}): is it complete?") from None
+
+
+def read_picture(path: Path) -> tuple[Tensor, str]:
+    """Return a picture as the networks see it, and what was done to it.
+
+    The longer side is cut to the shorter one, evenly from both ends, and the square is shrunk
+    to 32 by 32 with Pillow's box-filtered bicubic; the rest as `open_picture` does.
+
+    Args:
+        path: A PNG or JPEG of any size and colour mode.
+
+    Returns:
+        Pixels (3, 32, 32) uint8, and a line such as `640 x 480, centre 480 x 480 shrunk to
+        32 x 32`.
+
+    Raises:
+        UserError: No file, no image, or one that is too large; the message names the file.
+    """
+    picture = open_picture(path)
+    width, height = picture.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
-    square = colour.resize(
-        (32, 32), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
-    )
+    # Cut first: `resize(box=…)` would let what is cut off bleed into the edges.
+    square = picture.crop((left, top, left + side, top + side))
+    square = square.resize((32, 32), Image.Resampling.BICUBIC)
     done = f"{width} x {height}"
     if width != height:
         done += f", centre {side} x {side}"
