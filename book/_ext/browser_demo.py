@@ -1,4 +1,4 @@
-"""The network of the page "In the browser": exported while the book is built, below `_static/demo/`.
+"""The network of the page "In the browser": exported by the build, below `_static/demo/`.
 
 It stands in no repository, since it is made from the recorded weights in some ten seconds, and is
 made again only when they, the code or a package has changed. Like the files of npm

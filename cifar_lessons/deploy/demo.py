@@ -8,7 +8,8 @@ and only when a picture is there: it is 14 MB.
 import base64
 import html
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -93,50 +94,21 @@ def section(
         "shown: &ldquo;none of these&rdquo; is not among them. What is none of them gets a name "
         "all the same, and often a sure one."
     )
-    body = f"""<div class="cl-demo" id="{root}" role="group" aria-label="Try the network">
-<style>
-{read("demo.css").strip()}
-</style>
-<noscript><p>The demo needs JavaScript.</p></noscript>
-<p data-cl="absent" hidden>The demo's files are not here. It runs on a page of the built book
-(<code>make book</code>), and in a folder that <code>cifar-lessons demo</code> wrote and
-<code>python -m http.server</code> serves.</p>
-<div data-cl="app" hidden>
-<button type="button" class="cl-drop" data-cl="drop">Drop a picture here, or press to choose one</button>
-<div class="cl-ways">
-<label>Picture file <input type="file" accept="image/png,image/jpeg,image/webp" data-cl="file"></label>
-<button type="button" data-cl="camera">Use the camera</button>
-<span>or paste one (Ctrl+V)</span>
-</div>
-<div data-cl="live" hidden>
-<video data-cl="video" muted playsinline aria-label="What the camera sees"></video>
-<button type="button" data-cl="shoot">Take the picture</button>
-<button type="button" data-cl="close">Close the camera</button>
-</div>
-{"".join(_buttons(group) for group in samples)}<p class="cl-status" role="status" data-cl="status">No picture yet.</p>
-<div class="cl-result" data-cl="result" hidden>
-<figure><canvas data-cl="given" role="img" aria-label="The picture"></canvas>
-<figcaption>The picture</figcaption></figure>
-<figure><canvas data-cl="seen" role="img" aria-label="What the network sees of it, 32 by 32 pixels"></canvas>
-<figcaption>What the network sees</figcaption></figure>
-<ol class="cl-bars" data-cl="bars" aria-label="The likeliest classes"></ol>
-</div>
-<p class="cl-note"><span data-cl="details"></span> <span data-cl="familiar"></span></p>
-<p class="cl-note">{note}</p>
-</div>
-<script type="module">
-const root = document.getElementById("{root}"), config = {handed};
-try {{
-  const site = new URL(document.documentElement.dataset.content_root || "./", document.baseURI);
-  const at = (path) => new URL(path || "./", site).href;
-  const {{ start }} = await import(at(config.script));
-  start(root, {{ ...config, ort: at(config.ort), model: at(config.model) }});
-}} catch {{
-  root.querySelector("[data-cl=absent]").hidden = false;
-}}
-</script>
-</div>"""
+    parts = {
+        "root": root,
+        "style": read("demo.css").strip(),
+        "samples": "".join(_buttons(group) for group in samples),
+        "note": note,
+        "config": handed,
+    }
+    body = _filled("section.html", parts)
     return Page(body, f"A demo of {about.name}, for a browser.")
+
+
+def _filled(name: str, parts: Mapping[str, str]) -> str:
+    """Return a file of the page with its places `{name}` filled; other braces are left alone."""
+    places = re.compile("{(" + "|".join(parts) + ")}")
+    return places.sub(lambda place: parts[place[1]], read(name).strip()) + "\n"
 
 
 def _buttons(group: Samples) -> str:
@@ -176,9 +148,8 @@ def write_folder(
         f"{len(content) / 1e6:.1f} MB; its test accuracy was {100 * about.test_accuracy:.1f} % "
         "when it was trained. It runs in this browser: no picture leaves it."
     )
-    page = read("index.html")
-    page = page.replace("{title}", title).replace("{about}", words)
-    page = page.replace("{section}", section(about, ALONE, samples=samples).html)
+    shown = section(about, ALONE, samples=samples).html
+    page = _filled("index.html", {"title": title, "about": words, "section": shown})
     for name in RUNTIME:
         write_atomically(folder / ALONE.runtime / name, (runtime / name).read_bytes())
     write_atomically(folder / MODEL, content)

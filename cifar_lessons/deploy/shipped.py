@@ -7,12 +7,17 @@ import numpy.typing as npt
 
 from cifar_lessons import experiment, recipes, runs, runtime
 from cifar_lessons.config import Recipe, from_dict
+from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.data.drawings import KINDS, draw
 from cifar_lessons.data.official import official
+from cifar_lessons.deploy.demo import IN_BOOK, section
+from cifar_lessons.deploy.demo_samples import samples
 from cifar_lessons.deploy.export import export
 from cifar_lessons.deploy.model_file import About, ModelFile
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.outsiders import familiarity
+from cifar_lessons.interactive.page import Page
+from cifar_lessons.tables import Markdown
 
 # Small (0.7 million parameters), and good enough to be believed. Any recipe that keeps the weights
 # of seed 0 may stand here.
@@ -32,7 +37,7 @@ def missing() -> str:
     """Return what to type where there is no run."""
     recipe = recipes.get(RECIPE)
     return (
-        f"{RECIPE} seed 0 is not recorded yet, so there is no network to try: run "
+        f"{RECIPE} seed 0 is not recorded, so there is no network to try: run "
         f"`{runs.train_command(recipe, 0)}`, then `{runs.record_command(recipe, 0)}`"
     )
 
@@ -79,3 +84,16 @@ def exported(found: runs.Run) -> ModelFile:
 def percentiles(found: runs.Run) -> npt.NDArray[np.float64]:
     """Return percentiles 0, 1, … 100 of the familiarity of the test images, (101,)."""
     return np.percentile(familiarity(found.logits("test").logits), np.arange(101))
+
+
+def page(data: Cifar) -> Page | Markdown:
+    """Return the demo for the book, whose build exports the network (book/_ext/browser_demo.py).
+
+    Args:
+        data: Its test images are offered as samples.
+    """
+    found = run()
+    if found is None:
+        return Markdown(f"*{missing()}.*")
+    offered = samples(data)
+    return section(about(found), IN_BOOK, samples=offered, familiarity=percentiles(found))

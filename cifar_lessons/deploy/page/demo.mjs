@@ -105,10 +105,8 @@ export const start = (root, config) => {
   };
 
   drop.addEventListener("click", () => file.click());
-  file.addEventListener("change", () => {
-    take(file.files);
-    file.value = ""; // so that the same file can be chosen again
-  });
+  file.addEventListener("click", () => (file.value = "")); // the same file can be chosen again
+  file.addEventListener("change", () => take(file.files));
   for (const kind of ["dragenter", "dragover"])
     root.addEventListener(kind, (event) => {
       event.preventDefault();
