@@ -170,11 +170,24 @@ RULES: dict[str, list[str]] = {
     "deploy.backends": ["config", "deploy.model_file", "deploy.pixels", "errors"],
     "deploy.export": [*("config", "errors"), "deploy"],
     "deploy.quantize": ["deploy.model_file", "deploy.pixels", "errors"],
+    "deploy.any_size": ["deploy.model_file", "deploy.pixels", "errors"],
+    "deploy.chromium": ["errors"],
+    "deploy.demo": [
+        *("atomic", "deploy.any_size", "deploy.model_file", "errors", "interactive.page"),
+    ],
+    "deploy.demo_samples": ["data", "deploy.demo"],
+    "deploy.demo_command": ["data", "deploy"],
+    "deploy.shipped": [
+        *(*LIBRARY, "deploy", "errors", "experiment", "interactive.page", "recipes", "runs"),
+        "tables",
+    ],
+    "deploy.browser_report": ["runs", "tables", "throughput"],
+    "deploy.browser_study": ["data", "deploy", "errors", "runtime", "speed.conditions"],
     "deploy.command": ["atomic", "config", "deploy", "errors", "experiment", "runs", "runtime"],
     "deploy": [],
     # On the command line, what computes is imported inside the function that needs it.
     "typed": ["errors"],
-    "bench_commands": ["benchmark", "errors", "runs", "scaling", "speed", "typed"],
+    "bench_commands": ["benchmark", "deploy", "errors", "runs", "scaling", "speed", "typed"],
     "torchrun": ["errors"],
     "scaling_worker": [*LIBRARY, "errors", "experiment", "joining", "recipes"],
     "scaling": [
@@ -297,6 +310,7 @@ WITHOUT_TORCH = [
     *("robustness.answers", "robustness.figures", "robustness.tables"),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
+    *("deploy.browser_report", "deploy.chromium", "deploy.demo", "deploy.demo_command"),
     *("distilling.doubts", "distilling.figures", "distilling.report", "distilling.results"),
     *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
     *("typed", "verdicts"),

@@ -114,8 +114,8 @@ def _filled(name: str, parts: Mapping[str, str]) -> str:
 def _buttons(group: Samples) -> str:
     """Return samples under their heading."""
     items = "".join(
-        f'<li><button type="button" data-cl="sample"><img alt="{html.escape(words)}" width="52" '
-        f'height="52" src="data:image/png;base64,{base64.b64encode(png).decode()}"></button></li>\n'
+        f'<li><button type="button" data-cl="sample"><img alt="{html.escape(words)}" width="48" '
+        f'height="48" src="data:image/png;base64,{base64.b64encode(png).decode()}"></button></li>\n'
         for words, png in group.pictures
     )
     heading = html.escape(group.heading)
