@@ -310,7 +310,7 @@ WITHOUT_TORCH = [
     *("robustness.answers", "robustness.figures", "robustness.tables"),
     *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
-    *("deploy.browser_report", "deploy.chromium", "deploy.demo", "deploy.demo_command"),
+    *("deploy.browser_report", "deploy.chromium", "deploy.demo_command"),
     *("distilling.doubts", "distilling.figures", "distilling.report", "distilling.results"),
     *("evaluation.merging", "evaluation.view_sets", "tta.figures", "tta.report", "tta.results"),
     *("typed", "verdicts"),

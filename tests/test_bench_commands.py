@@ -57,6 +57,7 @@ def test_every_benchmark_says_what_it_does_with_an_example(bench, name):
         ("trian", "no command 'bench trian': did you mean 'train'?"),
         ("train --seconds 0", "--seconds must be > 0, got 0; try --seconds 270"),
         ("train --model resnet81", "unknown model 'resnet81': did you mean 'resnet18'"),
+        ("browser --seconds 0", "--seconds must be > 0, got 0; try --seconds 60"),
         ("train --secs 3", "Unrecognized options: --secs, 3"),
     ],
 )

@@ -8,7 +8,8 @@ arithmetic on whole numbers.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 FEWEST_OPSET = 18  # antialias
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True)
+class Answer:
     """What a network says of one picture.
 
     Attributes:
@@ -61,7 +63,7 @@ def any_size(model: ModelFile) -> bytes:
 
     nodes: list[onnx.NodeProto] = []
 
-    def add(kind: str, inputs: str, output: str, **options: object) -> None:
+    def add(kind: str, inputs: str, output: str, **options: Any) -> None:
         names = [name if name in ("picture", "") else f"picture/{name}" for name in inputs.split()]
         made = output if output in ("pixels", "seen") else f"picture/{output}"
         nodes.append(helper.make_node(kind, names, [made], name=f"picture/{output}", **options))
@@ -143,7 +145,7 @@ def runner(content: bytes) -> Callable[[npt.NDArray[np.uint8]], Answer]:
     def ask(picture: npt.NDArray[np.uint8]) -> Answer:
         if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
             raise ValueError(f"a picture must be (H, W, 3), got {picture.shape}; give one of them")
-        names = list(Answer._fields)
+        names = [field.name for field in fields(Answer)]
         return Answer(*(np.asarray(o[0]) for o in session.run(names, {"picture": picture})))
 
     return ask

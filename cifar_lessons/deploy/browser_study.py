@@ -112,6 +112,7 @@ def bench_browser(
     facts["threads"] = 1
     values |= {
         "network": networks[0].about.name,
+        "weights": networks[0].about.weights,
         "onnxruntime_web": demo.RUNTIME_VERSION,
         "runtime_bytes": sum((runtime_folder / n).stat().st_size for n in demo.RUNTIME),
         "resizing": resizing(runner(files["fp32"]), larger),

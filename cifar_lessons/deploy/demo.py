@@ -88,11 +88,11 @@ def section(
     }
     # Markup inside a string would be read by the HTML parser before JavaScript sees the string.
     handed = json.dumps(config, allow_nan=False).replace("<", "\\u003c")
-    classes = ", ".join(about.classes) if len(about.classes) <= 20 else f"{about.classes[0]}, …"
+    few = ", ".join(about.classes) if len(about.classes) <= 20 else f"{about.classes[0]}, …"
     note = (
-        f"It always names one of its {len(about.classes)} classes ({classes}), whatever it is "
-        "shown: &ldquo;none of these&rdquo; is not among them. What is none of them gets a name "
-        "all the same, and often a sure one."
+        f"It always names one of its {len(about.classes)} classes ({html.escape(few)}), whatever "
+        "it is shown: &ldquo;none of these&rdquo; is not among them. What is none of them gets a "
+        "name all the same, and often a sure one."
     )
     parts = {
         "root": root,

@@ -96,4 +96,4 @@ def page(data: Cifar) -> Page | Markdown:
     if found is None:
         return Markdown(f"*{missing()}.*")
     offered = samples(data)
-    return section(about(found), IN_BOOK, samples=offered, familiarity=percentiles(found))
+    return section(about(found), IN_BOOK, samples=offered, familiarity=percentiles(found).tolist())

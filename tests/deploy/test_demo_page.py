@@ -89,7 +89,8 @@ def test_nothing_is_fetched_before_a_picture_is_there(opened, site):
 
 DROP = """([zone, text, name]) => {
   const carried = new DataTransfer();
-  if (name) carried.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name));
+  const bytes = Uint8Array.from(name ? atob(text) : "", (c) => c.charCodeAt(0));
+  if (name) carried.items.add(new File([bytes], name));
   else carried.setData("text/plain", text);
   for (const kind of ["dragenter", "dragover", "drop"]) {
     const event = new DragEvent(kind, { dataTransfer: carried, bubbles: true, cancelable: true });
@@ -99,8 +100,10 @@ DROP = """([zone, text, name]) => {
 }"""
 PASTE = """([text, name]) => {
   const carried = new DataTransfer();
-  if (name) carried.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name));
-  document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: carried, bubbles: true }));
+  const bytes = Uint8Array.from(name ? atob(text) : "", (c) => c.charCodeAt(0));
+  if (name) carried.items.add(new File([bytes], name));
+  const event = new ClipboardEvent("paste", { clipboardData: carried, bubbles: true });
+  document.body.dispatchEvent(event);
 }"""
 
 

@@ -16,7 +16,7 @@ DATA = synthetic(num_train=100, num_test=40, val_size=0)
 def test_nothing_recorded_is_one_line_and_no_page(tmp_path, monkeypatch):
     monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path))
     assert shipped.run() is None
-    with pytest.raises(UserError, match="resnet18_w16 seed 0 is not recorded.*train resnet18_w16"):
+    with pytest.raises(UserError, match=r"resnet18_w16 seed 0 is not recorded.*train resnet18_w16"):
         shipped.required()
     assert str(shipped.page(DATA)).startswith("*resnet18_w16 seed 0 is not recorded")
 
