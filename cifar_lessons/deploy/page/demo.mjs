@@ -83,7 +83,7 @@ export const start = (root, config) => {
     const below = config.familiarity.filter((q) => q < value).length;
     const text = below < 1 ? "Not one of the test images looked less familiar to it."
       : below > 100 ? "No test image looked more familiar to it."
-      : `About ${below} % of the test images looked less familiar to it.`;
+      : `About ${below}\u00a0% of the test images looked less familiar to it.`;
     return below > 5 ? text : `${text} Perhaps this is none of its classes.`;
   };
 
