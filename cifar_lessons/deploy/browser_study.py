@@ -91,6 +91,7 @@ def bench_browser(
     conditions = Conditions()
     loaded = load_or_synthetic("cifar10", root=data)
     if networks is None:
+        print("exporting the network, and calibrating its int8 file", flush=True)
         plain = shipped.exported(shipped.required())
         networks = plain, quantize(plain, as_pixels(loaded.train.images[:CALIBRATION]))
     files = {m.about.precision: any_size(m) for m in networks}
@@ -132,6 +133,7 @@ def _measure(
 ) -> dict[str, Any]:
     """Return what one browser gives: by precision, and by precision and size of the picture."""
     trouble: list[str] = []
+    print("starting it in empty browsers", flush=True)
     starts: dict[str, list[float]] = {name: [] for name in files}
     for _ in range(STARTS):
         for name, found in starts.items():
@@ -144,6 +146,7 @@ def _measure(
         tab.evaluate(LOAD, [site, name, True])
     entries: dict[str, Any] = {}
     for name, content in files.items():
+        print(f"comparing the answers of {name} with Python's", flush=True)
         ask = runner(content)
         entries[name] = {
             "bytes": len(content),
@@ -151,6 +154,7 @@ def _measure(
             "same_bytes": _parity(tab, name, ask, test),
             "any_size": _parity(tab, name, ask, larger),
         }
+    print("timing, in turns", flush=True)
     times = _times(tab, list(files), test[0], seconds)
     context.close()
     if trouble:
