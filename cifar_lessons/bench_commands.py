@@ -272,6 +272,35 @@ def latency(
     _show(format_result(result), "bench_latency", result, record)
 
 
+def browser(
+    *,
+    seconds: float = 60.0,
+    data: Folder = None,
+    record: bool = False,
+) -> None:
+    """Time the book's demo in a headless Chromium, fp32 against int8, and check its answers.
+
+    Prints bytes and milliseconds a picture of both files (medians, in turns, one thread), and how
+    their answers compare with Python's ONNX Runtime on the same pixels.
+
+    Example: cifar-lessons bench browser --seconds 30
+
+    Args:
+        seconds: Of timing; five rounds are run in any case, and a minute of other work.
+        data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
+        record: Keep the result with the recorded runs, as the study `browser`.
+    """
+    _check_recordable(record)
+    from cifar_lessons.deploy.command import require_packages
+
+    require_packages()
+    from cifar_lessons.deploy.browser_report import format_result
+    from cifar_lessons.deploy.browser_study import bench_browser
+
+    result = bench_browser(seconds=seconds, data=data, command=typed())
+    _show(format_result(result), "browser", result, record)
+
+
 def _check_recordable(record: bool) -> None:
     """Raise if a result could not be recorded in the end: before it is measured, not after."""
     from cifar_lessons import runs
@@ -305,4 +334,5 @@ BENCHES: dict[str, Callable[..., None]] = {
     "speedrun": speedrun,
     "scaling": scaling,
     "latency": latency,
+    "browser": browser,
 }

@@ -16,6 +16,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from cifar_lessons.bench_commands import BENCHES
 from cifar_lessons.deploy.command import export
+from cifar_lessons.deploy.demo_command import demo
 from cifar_lessons.enas.command import search
 from cifar_lessons.errors import AlreadyTold, RankLost, UserError
 from cifar_lessons.finetuning.command import finetune
@@ -596,6 +597,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "ship": ship,
     "export": export,
     "serve": serve,
+    "demo": demo,
     "tune": tune,
     "search": search,
     "folds": repeat_folds,

@@ -571,6 +571,7 @@ MEASURED_BY = {
     "bench_precision": "bench precision",
     "bench_scaling": "bench scaling",
     "bench_speedrun": "bench speedrun",
+    "browser": "bench browser",
     "folds": "folds folds_base --repeats 8",
     "profile": "bench profile",
     "roofline": "bench roofline",

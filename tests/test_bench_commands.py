@@ -60,6 +60,7 @@ def test_every_benchmark_says_what_it_does_with_an_example(bench, name):
         ("train --model resnet81", "unknown model 'resnet81': did you mean 'resnet18'"),
         ("latency --quick --record", "a quick try is not recorded; leave --quick out"),
         ("latency --models resnet81", "--models: no 'resnet81': did you mean 'resnet18'"),
+        ("browser --seconds 0", "--seconds must be > 0, got 0; try --seconds 60"),
         ("train --secs 3", "Unrecognized options: --secs, 3"),
     ],
 )

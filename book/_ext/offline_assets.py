@@ -17,6 +17,7 @@ ROOT = HERE.parents[1]
 MODULES = ROOT / "node_modules"
 STATIC = ROOT / "_build" / "vendor_static"
 WIDGETS = "@jupyter-widgets/html-manager/dist"
+ORT = "onnxruntime-web/dist"
 
 # Below _static/vendor/ : where it comes from.
 VENDORED = {
@@ -26,6 +27,9 @@ VENDORED = {
     "requirejs/require.js": MODULES / "requirejs/require.js",
     "html-manager/embed-amd.js": MODULES / WIDGETS / "embed-amd.js",
     "widgets-config.js": HERE / "widgets-config.js",
+    # One page loads these (browser_demo.py), when a reader hands it a picture.
+    "ort/ort.wasm.bundle.min.mjs": MODULES / ORT / "ort.wasm.bundle.min.mjs",
+    "ort/ort-wasm-simd-threaded.wasm": MODULES / ORT / "ort-wasm-simd-threaded.wasm",
 }
 
 

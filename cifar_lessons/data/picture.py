@@ -30,8 +30,7 @@ def read_picture(path: Path) -> tuple[Tensor, str]:
     """Return a picture as the networks see it, and what was done to it.
 
     The longer side is cut to the shorter one, evenly from both ends, and the square is shrunk
-    to 32 by 32 with Pillow's box-filtered bicubic. Transparency is laid on white, 16 bits
-    become 8, and a camera's rotation mark is obeyed.
+    to 32 by 32 with Pillow's box-filtered bicubic; the rest as `open_picture` does.
 
     Args:
         path: A PNG or JPEG of any size and colour mode.
@@ -43,11 +42,25 @@ def read_picture(path: Path) -> tuple[Tensor, str]:
     Raises:
         UserError: No file, no image, or one that is too large; the message names the file.
     """
+    return _as_cifar(open_picture(path))
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Return a picture as it is meant to be seen, in 8-bit RGB and at its own size.
+
+    Transparency is laid on white, 16 bits become 8, and a camera's rotation mark is obeyed.
+
+    Args:
+        path: A PNG or JPEG of any size and colour mode.
+
+    Raises:
+        UserError: No file, no image, or one that is too large; the message names the file.
+    """
     try:
         with path.open("rb") as file:
             if not path.stat().st_size:
                 raise UserError(f"{path} is empty: give a PNG or JPEG")
-            return decode_picture(file, str(path))
+            return _decoded(file, str(path), MAX_SIDE * MAX_SIDE)
     except FileNotFoundError:
         raise UserError(f"no file {path}: give the path of a PNG or JPEG") from None
     except OSError as error:
@@ -57,7 +70,7 @@ def read_picture(path: Path) -> tuple[Tensor, str]:
 def decode_picture(
     file: BinaryIO, name: str, *, most_pixels: int = MAX_SIDE * MAX_SIDE
 ) -> tuple[Tensor, str]:
-    """Return a picture from an open file; see `read_picture`.
+    """Return a picture from an open file as the networks see it; see `read_picture`.
 
     Args:
         file: At the start of a PNG or JPEG.
@@ -69,6 +82,11 @@ def decode_picture(
         PictureTooLarge: Too many pixels, or more than `MAX_SIDE` a side.
         UserError: Damaged.
     """
+    return _as_cifar(_decoded(file, name, most_pixels))
+
+
+def _decoded(file: BinaryIO, name: str, most_pixels: int) -> Image.Image:
+    """Return what an open file shows, in RGB."""
     try:
         with warnings.catch_warnings():
             # Pillow warns of large pictures; the check of the side below is stricter.
@@ -85,9 +103,7 @@ def decode_picture(
                         f"{name} is {width} x {height} pixels, and {most_pixels:,} in all are the "
                         "most: shrink it first"
                     )
-                upright = ImageOps.exif_transpose(picture)
-                width, height = upright.size
-                colour = _to_rgb(upright)
+                return _to_rgb(ImageOps.exif_transpose(picture))
     except Image.DecompressionBombError:  # its head claims more pixels than Pillow will open
         raise PictureTooLarge(
             f"{name} is far too large, and {MAX_SIDE} pixels a side is the most: shrink it first"
@@ -96,11 +112,16 @@ def decode_picture(
         raise NoPicture(f"{name} is no PNG or JPEG: convert it first") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{name} cannot be read as an image ({error}): is it complete?") from None
+
+
+def _as_cifar(picture: Image.Image) -> tuple[Tensor, str]:
+    """Return the centre of a picture, (3, 32, 32) uint8, and what was done to it."""
+    width, height = picture.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
-    square = colour.resize(
-        (32, 32), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
-    )
+    # Cut first: `resize(box=…)` would let what is cut off bleed into the edges.
+    square = picture.crop((left, top, left + side, top + side))
+    square = square.resize((32, 32), Image.Resampling.BICUBIC)
     done = f"{width} x {height}"
     if width != height:
         done += f", centre {side} x {side}"

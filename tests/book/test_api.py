@@ -17,7 +17,8 @@ def test_every_module_stands_in_the_reference():
     # The command line has `--help`.
     commands = (
         *("__main__", "bench_commands", "cli", "deploy.command", "folds.command"),
-        *("enas.command", "finetuning.command", "serving.command", "tuning.command", "typed"),
+        *("deploy.demo_command", "enas.command", "finetuning.command", "serving.command"),
+        *("tuning.command", "typed"),
     )
     modules -= {f"cifar_lessons.{name}" for name in commands}
     assert modules - listed == set()

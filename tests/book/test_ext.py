@@ -88,3 +88,39 @@ def test_the_arrows_of_the_sidebar_get_a_name():
     assert made.startswith('<details><summary aria-label="Show or hide the sections')
     assert "<i>sidebar</i>" in made
     load("accessible_html").name_toggles(None, "page", "page.html", {}, None)  # no sidebar
+
+
+class Config:
+    def __init__(self) -> None:
+        self.html_static_path: list[str] = []
+
+
+def test_the_demo_is_exported_once_and_again_when_its_weights_change(places, monkeypatch):
+    ext = load("browser_demo")
+    monkeypatch.setattr(ext, "STATIC", places / "static")
+    monkeypatch.setattr(ext, "MODELS", places / "models")
+    config = Config()
+    ext.place_demo(None, config)  # nothing is recorded
+    assert config.html_static_path == []
+    assert not (places / "static").exists()
+
+    class Run:
+        folder = places
+
+    (places / "weights.safetensors").write_bytes(b"weights")
+    (places / "run.json").write_text("{}")
+    made: list[bytes] = []
+    monkeypatch.setattr(ext.shipped, "run", lambda: Run)
+    monkeypatch.setattr(ext.shipped, "exported", lambda run: made.append(b"") or b"model")
+    monkeypatch.setattr(ext, "any_size", lambda model: model + b" %d" % len(made))
+    for weights, expected in ((b"weights", 1), (b"weights", 1), (b"others", 2), (b"others", 2)):
+        (places / "weights.safetensors").write_bytes(weights)
+        config = Config()
+        ext.place_demo(None, config)
+        assert config.html_static_path == [str(places / "static")]
+        assert (places / "static" / "demo" / "model.onnx").read_bytes() == b"model %d" % expected
+    names = {p.name for p in (places / "static" / "demo").iterdir()}
+    assert names == {"model.onnx", "demo.mjs", "classifier.mjs", "picture.mjs"}
+    # Jupyter Book loads every *.js and *.css of a static folder on every page.
+    assert not [name for name in names if name.endswith((".js", ".css"))]
+    assert len(list((places / "models").iterdir())) == 1

@@ -250,3 +250,21 @@ def test_the_temperature_moves_the_diagram_without_a_kernel(opened):
     handle.press("ArrowRight")
     assert "at temperature 1.25:" in picture.get_attribute("alt")
     assert trouble == []
+
+
+@needs_browser
+def test_the_demo_answers_and_no_other_page_loads_it(opened):
+    open_page, trouble = opened
+    tab = open_page("12b_browser.html")
+    loaded = "performance.getEntriesByType('resource').map(e => e.name)"
+    assert not [a for a in tab.evaluate(loaded) if "/ort/" in a or a.endswith(".onnx")]
+    sample = tab.locator("[data-cl=sample]").first
+    if not sample.count():
+        pytest.skip("its network is not recorded")
+    sample.press("Enter")
+    tab.locator("[data-cl=result]").wait_for(timeout=60_000)
+    assert tab.locator(".cl-bars li").count() == 5
+    assert "%" in tab.locator("[data-cl=status]").text_content()
+    assert "looked less familiar" in tab.locator("[data-cl=familiar]").text_content()
+    assert not [a for a in open_page("08_evaluation.html").evaluate(loaded) if "/demo/" in a]
+    assert trouble == []

@@ -1,0 +1,55 @@
+"""`cifar-lessons demo`: an exported model as a folder that any web server can serve."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, UseAppendAction, arg
+
+SHOWN_SIDE = 512  # pixels; larger samples are shrunk, since the page holds them all
+
+
+def demo(
+    model: Annotated[Positional[Path], arg(metavar="MODEL.onnx")],
+    /,
+    *,
+    out: Path = Path("demo"),
+    samples: UseAppendAction[tuple[Path, ...]] = (),
+) -> None:
+    """Write a page on which a model answers in the browser, as a folder to be served.
+
+    A picture is dropped, chosen, pasted or taken with the camera, and never leaves the browser.
+    Nothing is loaded from elsewhere. A camera needs https or localhost.
+
+    Example: cifar-lessons demo resnet18_w16.onnx --out site
+
+    Example: cifar-lessons demo mine.onnx --samples rose.jpg --samples tulip.jpg
+
+    Args:
+        model: A file of `cifar-lessons export`.
+        out: The folder.
+        samples: A PNG or JPEG that visitors can try at once; may be given several times.
+    """
+    from cifar_lessons.deploy import demo as page
+    from cifar_lessons.deploy.command import require_packages
+    from cifar_lessons.deploy.model_file import read_model
+
+    require_packages()
+    read = read_model(model)
+    runtime = page.find_runtime()
+    offered = [page.Samples("Samples", [_sample(path) for path in samples])] if samples else []
+    page.write_folder(read, out, runtime=runtime, samples=offered)
+    size = sum(p.stat().st_size for p in out.rglob("*") if p.is_file()) / 1e6
+    print(f"wrote {out}: {read.about.name}, {len(read.about.classes)} classes, {size:.0f} MB")
+    print(f"serve it: python -m http.server --directory {out}   then open http://localhost:8000")
+
+
+def _sample(path: Path) -> tuple[str, bytes]:
+    """Return the name and the pixels of a picture of the user's, checked and not too large."""
+    import numpy as np
+
+    from cifar_lessons.data.picture import open_picture
+    from cifar_lessons.deploy.demo_samples import png
+
+    picture = open_picture(path)  # raises for what is no picture
+    picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    return f"sample {path.stem}", png(np.asarray(picture))
