@@ -42,7 +42,10 @@ def c06(claim: Claim, evidence: Evidence) -> Finding:
         )
     elif enough:
         verdict = "reproduced"
-        reason = f"what reaches {claim.value:g} % has {low:g} to {high:g} times the weights"
+        reason = f"what clearly reaches {claim.value:g} % has {low:g} to {high:g} times the weights"
+        unclear = [f"{r} ({ratio[r]:.2f} times)" for r in arms if reach[r] == "unclear"]
+        if unclear:
+            reason += f"; whether {' and '.join(unclear)} get there, these seeds can't tell"
     elif set(reach.values()) == {"below"}:
         verdict, reason = "corrected", f"none of them reaches {begins:g} %"
     else:
