@@ -69,7 +69,7 @@ def list_recipes() -> None:
 
     marks = {"fresh": "●", "stale": "◐", "missing": "○"}
     counts = dict.fromkeys(marks, 0)
-    print(f"{'recipe':30}{'seeds':7}{'test accuracy':>15}{'minutes':>9}  about")
+    print(f"{'recipe':30}{'seeds':7}{'test accuracy':>15}{'core-min':>9}  about")
     for make in recipes.RECIPES.values():
         recipe = make()
         rows = runs.status(recipe)
@@ -80,7 +80,7 @@ def list_recipes() -> None:
         scored = [r.final["test_accuracy"] for r in found if "test_accuracy" in r.final]
         accuracy = sum(scored) / len(scored) if scored else None  # a search scores no test images
         shown = f"{100 * accuracy:.2f} %" if accuracy is not None else "-"
-        minutes = sum(r.minutes for r in found) / len(found) if found else None
+        minutes = sum(r.core_minutes for r in found) / len(found) if found else None
         spent = f"{minutes:.1f}" if minutes is not None else "-"
         print(f"{recipe.name:30}{seeds:7}{shown:>15}{spent:>9}  {recipe.about}")
     print("  ".join(f"{marks[state]} {n} {state}" for state, n in counts.items()))

@@ -106,18 +106,18 @@ def compare(found: RunsByLabel) -> Figure:
     return figure
 
 
-def accuracy_against(found: RunsByLabel, x: Literal["parameters", "minutes"]) -> Figure:
+def accuracy_against(found: RunsByLabel, x: Literal["parameters", "core_minutes"]) -> Figure:
     """Draw mean test accuracy with its interval against what it costs, on a logarithmic axis.
 
     Args:
         found: Runs by label, as from `available`.
-        x: Trained `parameters`, or mean `minutes` of a run.
+        x: Trained `parameters`, or mean `core_minutes` of a run.
 
     Raises:
         ValueError: Another cost.
     """
-    if x not in ("parameters", "minutes"):
-        raise ValueError(f"x must be 'parameters' or 'minutes', got {x!r}")
+    if x not in ("parameters", "core_minutes"):
+        raise ValueError(f"x must be 'parameters' or 'core_minutes', got {x!r}")
     if not found:
         return _empty()
     many = len(found) > 6
@@ -134,8 +134,8 @@ def accuracy_against(found: RunsByLabel, x: Literal["parameters", "minutes"]) ->
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 2M, not 2 x 10^6
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    shared = {"parameters": "parameters", "minutes": "minutes a run (cores may have been shared)"}
-    axes.set(xlabel=shared[x], ylabel="test accuracy")
+    names = {"parameters": "parameters", "core_minutes": "core-minutes a run"}
+    axes.set(xlabel=names[x], ylabel="test accuracy")
     if many:  # a long legend would lie on the points
         axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     else:

@@ -69,7 +69,7 @@ def estimate(seeds: Sequence[Run]) -> Estimate:
 
 
 def card(seeds: Sequence[Run]) -> Markdown:
-    """Return one line that says how runs were made: seeds, machine, precision, commit, minutes."""
+    """Return one line that says how runs were made: seeds, machine, precision, commit, time."""
     if not seeds:
         return Markdown("*Not recorded yet.*")
 
@@ -86,8 +86,7 @@ def card(seeds: Sequence[Run]) -> Markdown:
         each(f["precision"] for f in facts),
         "torch " + each(f["packages"]["torch"] for f in facts),
         "commit " + each(f["git_commit"][:7] or "unknown" for f in facts),
-        f"{sum(run.minutes for run in seeds) / len(seeds):.1f} minutes each "
-        "(cores may have been shared)",
+        f"{sum(run.core_minutes for run in seeds) / len(seeds):.1f} core-minutes each",
     ]
     line = ", ".join(part for part in parts if part)
     several = len({run.name for run in seeds}) > 1
@@ -101,7 +100,7 @@ def card(seeds: Sequence[Run]) -> Markdown:
 
 
 def results_table(found: RunsByLabel) -> Table:
-    """Return test accuracy with its interval, seeds, parameters and minutes of each recipe."""
+    """Return test accuracy with its interval, seeds, parameters and core-minutes of each recipe."""
     rows = []
     for label, seeds in found.items():
         e = estimate(seeds)
@@ -112,13 +111,14 @@ def results_table(found: RunsByLabel) -> Table:
                 f"{100 * e.low:.2f} to {100 * e.high:.2f} %",
                 str(e.n),
                 f"{seeds[0].parameters:,}",
-                f"{sum(run.minutes for run in seeds) / len(seeds):.1f}",
+                f"{sum(run.core_minutes for run in seeds) / len(seeds):.1f}",
             )
         )
-    columns = ("Recipe", "Test accuracy", "95 % interval", "Seeds", "Parameters", "Minutes a run")
+    columns = ("Recipe", "Test accuracy", "95 % interval", "Seeds", "Parameters")
+    columns += ("Core-minutes a run",)
     caption = (
         "Mean test accuracy over seeds. The interval covers seeds and test images; of a single "
-        "seed, test images only. Minutes were taken on cores that may have been shared."
+        "seed, test images only. Core-minutes are processor time, of all threads together."
     )
     return Table(columns, rows, caption if rows else "Nothing is recorded yet.")
 

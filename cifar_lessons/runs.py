@@ -79,6 +79,16 @@ class Run:
         """Return minutes of training and validation, on cores that may have been shared."""
         return float(self.provenance["train_seconds"]) / 60
 
+    @property
+    def core_minutes(self) -> float:
+        """Return minutes of processor time, which a shared CPU hardly changes.
+
+        On an accelerator the processor only waits, so there it is the time of the clock.
+        """
+        facts = self.provenance
+        busy = facts.get("cpu_seconds") if facts.get("threads") else None
+        return self.minutes if busy is None else float(busy) / 60
+
     def logits(self, split: str = "test") -> Predictions:
         """Return the stored predictions on `test` or `val`.
 

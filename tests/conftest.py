@@ -185,6 +185,7 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
                     "packages": {"torch": "9.8.7"},
                     "git_commit": "abcdef0123456789",
                     "train_seconds": 120.0 + 60 * seed,
+                    "cpu_seconds": 180.0 + 60 * seed,
                 },
                 history=[
                     {"epoch": e, "train_loss": 1 / e}

@@ -44,7 +44,7 @@ def test_the_card_is_one_line_of_provenance(recorded):
     card = reports.card(reports.available(["simple_cnn"])["simple_cnn"])
     assert card == (
         "*Recorded: 3 seeds, Made-up CPU, 2 threads, bf16, torch 9.8.7, commit abcdef0, "
-        "3.0 minutes each (cores may have been shared).*"
+        "4.0 core-minutes each.*"
     )
     assert reports.card([]) == "*Not recorded yet.*"
 
@@ -89,7 +89,7 @@ def test_the_results_table_computes_from_stored_logits(recorded):
     table = reports.results_table(found)
     mean = sum(run.final["test_accuracy"] for run in found["plain"]) / 3
     label, accuracy, interval, seeds, parameters, minutes = table.rows[0]
-    assert (label, seeds, parameters, minutes) == ("plain", "3", "2,122,186", "3.0")
+    assert (label, seeds, parameters, minutes) == ("plain", "3", "2,122,186", "4.0")
     assert accuracy == f"{100 * mean:.2f} %"
     low, high = (float(x) for x in interval.removesuffix(" %").split(" to "))
     assert low < 100 * mean < high

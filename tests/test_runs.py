@@ -101,6 +101,9 @@ def test_a_run_comes_back_as_it_was_written(folders, recipe):
     }
     assert found.history == [{**HISTORY[0], "train_loss": 1.23457}, HISTORY[1]]
     assert found.minutes == 1.5
+    assert found.core_minutes == 1.5  # of an accelerator, or from before it was kept
+    busy = found.provenance | {"cpu_seconds": 150.0, "threads": 2}
+    assert dataclasses.replace(found, provenance=busy).core_minutes == 2.5
     assert (found.parameters, found.surprise, found.weights) == (12, None, None)
     for split, right in (("test", 0.74), ("val", 0.5)):
         stored = found.logits(split)
