@@ -82,7 +82,7 @@ def arms_table(found: RunsByLabel, *, base: str, teacher: str = "resnet18") -> T
                 *gains,
                 _agreement(taught, seeds),
                 str(e.n),
-                f"{fmean(run.minutes for run in seeds):.1f}",
+                f"{fmean(run.core_minutes for run in seeds):.1f}",
             )
         )
     columns: tuple[str, ...] = (
@@ -91,12 +91,11 @@ def arms_table(found: RunsByLabel, *, base: str, teacher: str = "resnet18") -> T
         "Above labels alone",
         "The same on validation",
     )
-    columns += (f"Says what {teacher} says", "Seeds", "Minutes a run")
+    columns += (f"Says what {teacher} says", "Seeds", "Core-minutes a run")
     caption = (
         "Mean test accuracy with its 95 % interval; points above the students without a teacher, "
         "over the seeds of both; and the share of the test images that student and teacher give "
-        "one class. Minutes were taken on cores that may have been shared, and leave out the "
-        "teacher's."
+        "one class. Core-minutes are processor time, and leave out the teacher's."
     )
     return Table(columns, rows, caption if rows else NOTHING)
 

@@ -97,12 +97,12 @@ def costs_table() -> Table:
         if found:
             accuracy = _percent(mean_interval([run.logits("test") for run in found]))
             what = "neighbours' vote" if found[0].kind == "pretrain" else "classifier"
-            minutes = f"{fmean(run.minutes for run in found):.1f}"
+            minutes = f"{fmean(run.core_minutes for run in found):.1f}"
             rows.append((name, f"{views_of(name):,}", minutes, accuracy, what))
-    columns = ("Run", "Views in training", "Minutes", "Test accuracy", "Of what")
+    columns = ("Run", "Views in training", "Core-minutes", "Test accuracy", "Of what")
     caption = (
-        "What pre-training costs, beside training from scratch that may take as long. Minutes were "
-        "taken on cores that may have been shared. A pre-training view has 0.56 of the pixels."
+        "What pre-training costs, beside training from scratch that may take as long. Core-minutes "
+        "are processor time. A pre-training view has 0.56 of the pixels."
     )
     return Table(columns, rows, caption if rows else NOTHING)
 
