@@ -67,6 +67,8 @@ def recipe() -> Recipe:
                 milestones=(0.3, 0.6, 0.9),
                 factor=0.2,
                 patience=7,
+                cycle=3.0,
+                floor=0.1,
             ),
             muon=MuonConfig(bias_lr=1.0, head_lr=0.1, momentum=0.7, stem_share=0.5),
         ),

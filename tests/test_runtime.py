@@ -42,7 +42,7 @@ def test_streams_are_what_they_were():
     assert PURPOSES == {
         **{"init": 0, "order": 1, "augment": 2},
         **{"forward": 3, "split": 4, "synthetic": 5},
-        "wrong_labels": 9,
+        **{"wrong_labels": 9, "label_share": 13},
         **{"architecture": 20, "policy": 21},
     }
     assert stream_seed(0, "init") == 4334430513956379144
