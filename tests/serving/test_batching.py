@@ -2,6 +2,9 @@
 
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,12 @@ from cifar_lessons.serving.batching import Batcher, Full
 
 def numbered(k: int) -> np.ndarray:
     return np.full((32, 32, 3), k, np.uint8)
+
+
+def in_a_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run in a thread of its own: a browser of other tests may hold a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(main())).result()
 
 
 def echo(pictures: np.ndarray) -> np.ndarray:
@@ -28,7 +37,7 @@ def test_all_are_answered_each_with_its_own_and_batches_keep_their_size():
         await batcher.close()
         return [float(shares[0]) for shares in found]
 
-    assert asyncio.run(main()) == list(range(100))
+    assert in_a_loop(main) == list(range(100))
     assert sum(sizes) == 100
     assert max(sizes) == 8
     assert len(sizes) <= 14  # 13 would do
@@ -54,7 +63,7 @@ def test_what_comes_while_the_engine_works_is_one_batch():
         await asyncio.gather(first, *rest)
         await batcher.close()
 
-    asyncio.run(main())
+    in_a_loop(main)
     assert sizes == [1, 5]
 
 
@@ -74,7 +83,7 @@ def test_an_error_of_the_engine_reaches_those_of_its_batch_and_nobody_else():
         assert good[0] == 7
         await batcher.close()
 
-    asyncio.run(main())
+    in_a_loop(main)
 
 
 def test_who_gives_up_takes_no_place_in_a_batch():
@@ -90,7 +99,7 @@ def test_who_gives_up_takes_no_place_in_a_batch():
         assert (await here)[0] == 2
         await batcher.close()
 
-    asyncio.run(main())
+    in_a_loop(main)
     assert sizes == [1]
 
 
@@ -107,7 +116,7 @@ def test_no_more_are_let_in_than_there_are_places_and_places_are_given_back():
             raise ZeroDivisionError
         assert batcher.inside == 0
 
-    asyncio.run(main())
+    in_a_loop(main)
 
 
 def test_closing_answers_all_who_are_inside_and_lets_nobody_in():
@@ -129,4 +138,4 @@ def test_closing_answers_all_who_are_inside_and_lets_nobody_in():
         assert await inside == 9
         await asyncio.wait_for(closing, 10)
 
-    asyncio.run(main())
+    in_a_loop(main)
