@@ -114,8 +114,7 @@ def results_table(found: RunsByLabel) -> Table:
                 f"{sum(run.core_minutes for run in seeds) / len(seeds):.1f}",
             )
         )
-    columns = ("Recipe", "Test accuracy", "95 % interval", "Seeds", "Parameters")
-    columns += ("Core-minutes a run",)
+    columns = ("Recipe", "Test accuracy", "95 % interval", "Seeds", "Parameters", "Core-minutes")
     caption = (
         "Mean test accuracy over seeds. The interval covers seeds and test images; of a single "
         "seed, test images only. Core-minutes are processor time, of all threads together."
