@@ -413,7 +413,7 @@ def test_list_shows_what_is_fresh_stale_and_missing(typed, recorded):
     lines = found.out.splitlines()
     row = next(line for line in lines if line.startswith("simple_cnn "))
     assert row.split()[1] == "●◐○○○"
-    assert re.search(r"7[45]\.\d\d % +2.0 ", row)
+    assert re.search(r"7[45]\.\d\d % +3.0 ", row)  # core-minutes
     assert re.fullmatch(r"● 1 fresh  ◐ 1 stale  ○ \d+ missing", lines[-1])
     assert next(line for line in lines if line.startswith("resnet18 ")).split()[1:4] == [
         *("○", "-", "-")
