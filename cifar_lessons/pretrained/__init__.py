@@ -15,7 +15,7 @@ from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.runs import Run
 
 if TYPE_CHECKING:
-    from cifar_lessons.models import Classifier
+    from cifar_lessons.models import base
     from cifar_lessons.runtime import Runtime
 
 CARD, WEIGHTS = "card.json", "weights.safetensors"
@@ -74,7 +74,7 @@ def best() -> Run:
     return max(map(card, names()), key=lambda run: run.final.get("val_accuracy", 1.0))
 
 
-def load(name: str, *, runtime: "Runtime | None" = None) -> "Classifier":
+def load(name: str, *, runtime: "Runtime | None" = None) -> "base.Classifier":
     """Return a shipped network, ready to predict.
 
     Args:
