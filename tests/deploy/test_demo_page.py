@@ -324,6 +324,7 @@ def test_a_network_that_cannot_be_fetched_is_one_line(chrome, exported, runtime_
         tab = chrome.new_page()
         tab.set_default_timeout(120_000)
         tab.goto(f"{address}/index.html")
+        tab.locator(".cl-drop").wait_for()  # its script is there: what is given before is lost
         give(tab, "noise.png", png(NOISE))
         assert "\n" not in said(tab, "The network cannot run here (")
         (tmp_path / "model.onnx").write_bytes(any_size(exported))  # and it tries again
