@@ -265,7 +265,7 @@ def resnet18_w16_no_augment() -> Recipe:
         about="… without augmentation",
         data=DataConfig(),
         expects=None,
-        keep_weights=False,
+        keep_weights=True,  # how augmentation moves robustness (chapter 8c)
     )
 
 
