@@ -303,9 +303,9 @@ def browser(
 
 def _check_recordable(record: bool) -> None:
     """Raise if a result could not be recorded in the end: before it is measured, not after."""
-    from cifar_lessons import runs
+    from cifar_lessons import origins
 
-    if record and runs.is_dirty():
+    if record and origins.is_dirty():
         raise UserError(
             "--record needs committed code, so that the result can be repeated; commit it, or "
             "leave --record out"
@@ -314,14 +314,14 @@ def _check_recordable(record: bool) -> None:
 
 def _show(text: str, study: str, result: dict[str, Any], record: bool) -> None:
     """Print a result, and keep it as a study if that is wanted."""
-    from cifar_lessons import runs
+    from cifar_lessons import recording
 
     print(text)
     if not record:
         return
     if result["values"].get("synthetic"):
         raise UserError("a bench on synthetic data is not recorded; `cifar-lessons data` first")
-    path = runs.record_study(study, result["values"], provenance=result["provenance"])
+    path = recording.record_study(study, result["values"], provenance=result["provenance"])
     print(f"recorded {path}")
 
 

@@ -14,11 +14,11 @@ import PIL
 import torch
 from torch import nn
 
+from cifar_lessons.building import new_model
 from cifar_lessons.config import DataConfig, ModelConfig, OptimConfig, Recipe
 from cifar_lessons.data.cifar import Cifar, load_or_synthetic
 from cifar_lessons.data.loader import Batch, TrainLoader
 from cifar_lessons.errors import UserError
-from cifar_lessons.experiment import new_model
 from cifar_lessons.interleave import Contender, take_turns
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.plain_loop import (
@@ -71,7 +71,7 @@ def bench_train(
         progress: Print a line a round.
 
     Returns:
-        `values` and `provenance`, ready for JSON and for `runs.record_study("bench_train", …)`.
+        `values` and `provenance`, for JSON and `recording.record_study("bench_train", …)`.
 
     Raises:
         UserError: A value out of range, an unknown model, or damaged data.

@@ -336,14 +336,16 @@ def record(
         out: Where `train` wrote it.
         surprise: Why the run is kept although it lies outside its expected band.
     """
-    from cifar_lessons import recipes, runs
+    from cifar_lessons import recipes, recording
     from cifar_lessons.folds.command import count_of
 
     chosen = recipes.get(recipe)
     if count := count_of(chosen, folds, None):
-        found = runs.record_folds(chosen, folds=count, seed=seed, outputs=out, surprise=surprise)
+        found = recording.record_folds(
+            chosen, folds=count, seed=seed, outputs=out, surprise=surprise
+        )
     else:
-        found = [runs.record(chosen, seed=seed, outputs=out, surprise=surprise)]
+        found = [recording.record(chosen, seed=seed, outputs=out, surprise=surprise)]
     for run in found:
         told = ", ".join(f"{name} {value:.4f}" for name, value in run.final.items())
         if "test_accuracy" in run.final:
@@ -379,7 +381,7 @@ def evaluate(
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16.
     """
-    from cifar_lessons import runs
+    from cifar_lessons import building, runs
     from cifar_lessons.evaluation import merging, metrics
     from cifar_lessons.evaluation.view_sets import view_set
 
@@ -399,7 +401,7 @@ def evaluate(
 
         recipe = from_dict(Recipe, found.recipe)
         here = runtime.detect(device=device, precision=precision)
-        model = experiment.load_model(found, here)
+        model = building.load_model(found, here)
         loaded = experiment.load_data(recipe, data)
         if views is None:
             predictions = predict(model, loaded.test, recipe.data, runtime=here)
@@ -522,10 +524,10 @@ def study(
     """
     import json
 
-    from cifar_lessons import runs, studies
+    from cifar_lessons import origins, recording, studies
     from cifar_lessons.data.cifar import data_root
 
-    if record and runs.is_dirty():  # before it is measured, not after
+    if record and origins.is_dirty():  # before it is measured, not after
         raise UserError(
             f"--record needs committed code, so that {name} can be repeated; commit it, or leave "
             "--record out"
@@ -538,16 +540,16 @@ def study(
     values = studies.measure(name, data_root(data))
     print(json.dumps(values, indent=1))
     if record:
-        print(f"recorded {runs.record_study(name, values, provenance=_provenance())}")
+        print(f"recorded {recording.record_study(name, values, provenance=_provenance())}")
 
 
 def _provenance() -> dict[str, Any]:
     """Return the provenance of a command that does not train, on the CPU."""
     import torch
 
-    from cifar_lessons import runs, runtime
+    from cifar_lessons import origins, runtime
 
-    return runs.provenance(
+    return origins.provenance(
         command=typed(),
         device=runtime.device_name(torch.device("cpu")),
         precision="",

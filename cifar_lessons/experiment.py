@@ -1,21 +1,18 @@
 """From a recipe to a run: the one place where data, model, objective and training meet."""
 
 import dataclasses
-import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as from_safetensors
 from safetensors.torch import save as to_safetensors
-from torch import Tensor, nn
+from torch import nn
 
-from cifar_lessons import runs
+from cifar_lessons import origins, recording, runs
 from cifar_lessons.atomic import require_writable, write_atomically
+from cifar_lessons.building import Start, num_parameters, ready_model
 from cifar_lessons.config import (
     NOT_COMPARED,
     ArchitectureSearch,
@@ -24,12 +21,11 @@ from cifar_lessons.config import (
     Supervised,
     VicReg,
     differences,
-    from_dict,
     to_dict,
 )
 from cifar_lessons.data.cifar import Cifar, load
 from cifar_lessons.data.label_share import keep_share
-from cifar_lessons.data.loader import TrainLoader, normalise
+from cifar_lessons.data.loader import TrainLoader
 from cifar_lessons.data.pairs import PairLoader
 from cifar_lessons.distributed import ALONE, Group
 from cifar_lessons.errors import UserError
@@ -37,34 +33,24 @@ from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.evaluation.probe import features, knn
 from cifar_lessons.evaluation.tta import predict_views
-from cifar_lessons.models import Classifier, build_model
 from cifar_lessons.objectives.base import Objective
 from cifar_lessons.objectives.distillation import DistillationObjective
 from cifar_lessons.objectives.projection import Projected
 from cifar_lessons.objectives.simclr import SimClrObjective
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.objectives.vicreg import VicRegObjective
+from cifar_lessons.recording import half
 from cifar_lessons.runtime import (
     Runtime,
     detect,
     device_name,
     in_precision,
     num_cores,
-    stream_seed,
 )
 from cifar_lessons.training import range_test as ranges
 from cifar_lessons.training.fit import FitResult, fit
 from cifar_lessons.training.optim import build_optimizer
 from cifar_lessons.training.teacher import Teacher
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Start:
-    """Weights that a run begins with, in place of random ones; see `starting.start_of`."""
-
-    name: str  # of the run that they are from
-    digest: str  # sha256 of their file, or another name that no other weights have
-    weights: Mapping[str, Tensor]  # of all but the head
 
 
 def runtime_for(
@@ -101,75 +87,6 @@ def load_data(recipe: Recipe, root: Path | None) -> Cifar:
         fold=recipe.data.fold,
         wrong_labels=recipe.data.wrong_labels,
     )
-
-
-PREPARE_IMAGES = 5_000  # that a network may look at before training; 4,805,000 patches of 2x2
-
-
-def new_model(recipe: Recipe, *, seed: int, num_classes: int, runtime: Runtime) -> Classifier:
-    """Return the recipe's network with the first weights of this seed, on the device."""
-    torch.manual_seed(stream_seed(seed, "init"))
-    model = build_model(recipe.model.name, num_classes=num_classes, **recipe.model.options)
-    return model.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def _ready_model(
-    recipe: Recipe, data: Cifar, *, seed: int, runtime: Runtime, start: Start | None = None
-) -> nn.Module:
-    """Return the recipe's network as it is when training begins.
-
-    Raises:
-        UserError: It cannot take images of the recipe's sizes, or the first weights do not fit.
-    """
-    model = new_model(recipe, seed=seed, num_classes=len(data.classes), runtime=runtime)
-    pair = recipe.data.pair
-    if pair and pair.side != 32 and not model.any_side:
-        raise UserError(
-            f"{recipe.model.name} takes images of 32 pixels alone, got data.pair.side {pair.side}; "
-            "try --set data.pair.side=32"
-        )
-    if recipe.data.sizes and not model.any_side:
-        raise UserError(
-            f"{recipe.model.name} takes images of 32 pixels alone, got data.sizes "
-            f"{recipe.data.sizes}; try --set data.sizes=[]"
-        )
-    some = data.train.images[:PREPARE_IMAGES].to(runtime.device)
-    model.prepare(normalise(some, recipe.data))
-    if recipe.init and start is None:
-        raise UserError(
-            f"{recipe.name} begins with the weights of {recipe.init}, and none were given; "
-            f"`cifar-lessons train {recipe.name}` finds them"
-        )
-    if start:
-        _load_features(model, start.weights, source=start.name, wanted=recipe.name)
-    if isinstance(recipe.objective, SimClr | VicReg):
-        torch.manual_seed(stream_seed(seed, "init", 1))
-        return Projected(model, recipe.objective).to(runtime.device)
-    return model
-
-
-def _load_features(
-    model: nn.Module, weights: Mapping[str, Tensor], *, source: str, wanted: str
-) -> None:
-    """Give a network all weights but those of its head.
-
-    Raises:
-        UserError: They are of another network.
-    """
-    own = {k: v.shape for k, v in model.state_dict().items() if not k.startswith("head.")}
-    given = {k: v.shape for k, v in weights.items() if not k.startswith("head.")}
-    other = [k for k in {**own, **given} if own.get(k) != given.get(k)]
-    if other:
-        raise UserError(
-            f"the weights of {source} are of another network than {wanted}'s ({other[0]} differs); "
-            "give both recipes the same model.name and model.options"
-        )
-    model.load_state_dict({k: weights[k] for k in given}, strict=False)
-
-
-def num_parameters(model: nn.Module) -> int:
-    """Return how many numbers training moves."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def train(
@@ -232,7 +149,7 @@ def train(
             group=group,
             teacher=teacher,
         )
-        model = _ready_model(recipe, data, seed=seed, runtime=runtime, start=start)
+        model = ready_model(recipe, data, seed=seed, runtime=runtime, start=start)
 
     def validate(model: nn.Module) -> dict[str, float]:
         if isinstance(model, Projected):
@@ -334,7 +251,7 @@ def range_test(
     """
     runtime = in_precision(runtime, recipe.precision)
     return ranges.range_test(
-        _ready_model(recipe, data, seed=seed, runtime=runtime),
+        ready_model(recipe, data, seed=seed, runtime=runtime),
         objective_of(recipe),
         train=(PairLoader if recipe.data.pair else TrainLoader)(
             data.train, recipe.data, batch_size=recipe.batch_size, seed=seed, device=runtime.device
@@ -416,7 +333,7 @@ def run(
         if progress:
             print(f"already finished: {out}")
         return out
-    provenance = runs.provenance(
+    provenance = origins.provenance(
         command=command,
         device=device_name(runtime.device),
         precision=runtime.precision,
@@ -471,7 +388,7 @@ def run(
         if recipe.pretrains:  # its head was never trained
             weights = {k: v for k, v in weights.items() if not k.startswith("head.")}
         write_atomically(out / "weights.safetensors", to_safetensors(weights))
-        runs.write_run(
+        recording.write_run(
             out,
             recipe=recipe,
             seed=seed,
@@ -542,89 +459,6 @@ def _answered(
     if not done and progress:
         print("stopped while the teacher answers: the same command continues")
     return done
-
-
-def load_model(run: runs.Run, runtime: Runtime) -> Classifier:
-    """Return the trained network of a run, ready to predict.
-
-    Raises:
-        UserError: The run keeps no weights, or they are not the ones that were recorded, or it has
-            learned features alone.
-    """
-    if run.kind == "pretrain":
-        raise UserError(
-            f"{run.name} has learned features and no classes; name a run that began with it, from "
-            "`cifar-lessons list`"
-        )
-    model = _rebuilt(run, runtime)
-    try:
-        model.load_state_dict(_kept_weights(run))  # float16 as stored, float32 as computed
-    except RuntimeError as error:
-        path, reason = run.folder / "weights.safetensors", " ".join(str(error).split())[:200]
-        raise UserError(f"{path} does not fit the run beside it ({reason})") from None
-    return model.eval()
-
-
-def load_encoder(run: runs.Run, runtime: Runtime) -> Classifier:
-    """Return the network of a run for its `features`; its head may never have been trained.
-
-    Raises:
-        UserError: The run keeps no weights, or they are not the ones that were recorded.
-    """
-    model = _rebuilt(run, runtime)
-    _load_features(model, _kept_weights(run), source=run.name, wanted=run.name)
-    return model.eval()
-
-
-def start_from(run: runs.Run) -> Start:
-    """Return the features of a run as first weights of another.
-
-    Raises:
-        UserError: The run keeps no weights, or they are not the ones that were recorded.
-    """
-    weights = _kept_weights(run)
-    content = (run.folder / "weights.safetensors").read_bytes()
-    floats = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
-    return Start(f"{run.name} {run.key}", hashlib.sha256(content).hexdigest(), floats)
-
-
-def _rebuilt(run: runs.Run, runtime: Runtime) -> Classifier:
-    """Return a run's network as it was before training."""
-    recipe = from_dict(Recipe, run.recipe)
-    num_classes = len(run.classes) or (100 if recipe.data.dataset == "cifar100" else 10)
-    return new_model(recipe, seed=run.seed, num_classes=num_classes, runtime=runtime)
-
-
-def _kept_weights(run: runs.Run) -> dict[str, Tensor]:
-    """Return the weights that a run keeps."""
-    path = run.folder / "weights.safetensors"
-    recipe = from_dict(Recipe, run.recipe)
-    try:
-        content = path.read_bytes()
-    except OSError:
-        raise UserError(
-            f"{run.folder} keeps no weights; `{runs.train_command(recipe, run.seed)}` makes them "
-            f"in outputs/{recipe.name}/{run.key}"
-        ) from None
-    if run.weights and hashlib.sha256(content).hexdigest() != run.weights["sha256"]:
-        raise UserError(f"{path} is not the file that was recorded (its sha256 differs)")
-    try:
-        return from_safetensors(content)
-    except SafetensorError as error:
-        raise UserError(f"{path} is damaged ({error}); train or record the run again") from None
-
-
-def half(logits: np.ndarray) -> np.ndarray:
-    """Return logits in float16, shape (N, K).
-
-    A row that is too large for it, as a network near divergence gives, is moved to a maximum of
-    0 first: that changes no probability.
-    """
-    limit = np.finfo(np.float16).max
-    large = np.abs(logits).max(axis=1, keepdims=True) > limit
-    moved = np.where(large, logits - logits.max(axis=1, keepdims=True), logits)
-    half: np.ndarray = moved.clip(-limit, limit).astype(np.float16)
-    return half
 
 
 def require_this_run(out: Path, recipe: Recipe, seed: int) -> None:

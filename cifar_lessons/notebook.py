@@ -13,10 +13,11 @@ from typing import Any, Literal, get_args
 from torch import nn
 
 from cifar_lessons import plots, runtime
+from cifar_lessons.building import Start
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar, load_or_synthetic
 from cifar_lessons.errors import UserError
-from cifar_lessons.experiment import Start, train
+from cifar_lessons.experiment import train
 from cifar_lessons.tables import Table
 from cifar_lessons.training.fit import FitResult
 from cifar_lessons.training.teacher import Teacher

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cifar_lessons import experiment, pretrained, runs, runtime
+from cifar_lessons import building, pretrained, runs, runtime
 from cifar_lessons.config import Recipe, from_dict
 from cifar_lessons.data.loader import normalise
 from cifar_lessons.data.official import official
@@ -65,7 +65,7 @@ def scored(run: Run) -> str:
 
 def _network(run: Run, kind: str, device: str) -> Answering:
     here = runtime.detect(device=device, precision="fp32")
-    model, data = experiment.load_model(run, here), from_dict(Recipe, run.recipe).data
+    model, data = building.load_model(run, here), from_dict(Recipe, run.recipe).data
 
     @torch.inference_mode()
     def probabilities(pictures: Tensor) -> npt.NDArray[np.float32]:

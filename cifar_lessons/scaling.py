@@ -52,7 +52,7 @@ def bench_scaling(
         progress: Print a line a round.
 
     Returns:
-        `values` and `provenance`, ready for `runs.record_study`.
+        `values` and `provenance`, ready for `recording.record_study`.
 
     Raises:
         UserError: A value out of range, an unknown recipe, or processes that do not start.

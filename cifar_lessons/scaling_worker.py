@@ -16,11 +16,11 @@ import torch
 import tyro
 
 from cifar_lessons import recipes
+from cifar_lessons.building import new_model, num_parameters
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar, load_or_synthetic
 from cifar_lessons.data.loader import TrainLoader
 from cifar_lessons.errors import UserError
-from cifar_lessons.experiment import new_model, num_parameters
 from cifar_lessons.joining import joined
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.runtime import Runtime, detect, stream_seed

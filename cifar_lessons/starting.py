@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from cifar_lessons import recipes
+from cifar_lessons.building import Start, start_from
 from cifar_lessons.config import Recipe
-from cifar_lessons.experiment import Start, start_from
 from cifar_lessons.teaching import run_of
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_lessons import recipes, runs
+from cifar_lessons import recipes, recording
 from cifar_lessons.evaluation.metrics import Predictions
 
 TESTS = Path(__file__).parent
@@ -174,7 +174,7 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
             right = hardness + 0.05 * rng.normal(size=images) < accuracy
             logits = np.eye(10, dtype=np.float32)[np.where(right, labels, (labels + 1) % 10)]
             epochs = range(1, 4)
-            runs.write_run(
+            recording.write_run(
                 root / name / f"seed{seed}",
                 recipe=recipe,
                 seed=seed,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cifar_lessons import benchmark, cli, runs
+from cifar_lessons import benchmark, cli, origins, runs
 from cifar_lessons.bench_commands import BENCHES
 from cifar_lessons.deploy import benchmark as latency
 from cifar_lessons.speed import breakdown, pipelines, precision, roofline
@@ -77,7 +77,7 @@ def test_only_real_data_are_recorded(bench, monkeypatch, synthetic):
     provenance = {"git_dirty": False}
     result = {"values": values, "provenance": provenance}
     monkeypatch.setattr(benchmark, "bench_train", lambda **_: result)
-    monkeypatch.setattr(runs, "is_dirty", lambda: False)
+    monkeypatch.setattr(origins, "is_dirty", lambda: False)
     monkeypatch.setattr(benchmark, "format_result", lambda found: "a table")
     status, said, complaint = bench("train --model simple_cnn --record")
     path = runs.runs_root() / "studies" / "bench_simple_cnn.json"
@@ -92,7 +92,7 @@ def test_only_real_data_are_recorded(bench, monkeypatch, synthetic):
 
 @pytest.mark.parametrize("name", ["train", "input", "precision", "roofline", "profile", "latency"])
 def test_uncommitted_code_is_told_before_anything_is_measured(bench, monkeypatch, name):
-    monkeypatch.setattr(runs, "is_dirty", lambda: True)
+    monkeypatch.setattr(origins, "is_dirty", lambda: True)
     for module in (benchmark, pipelines, precision, roofline, breakdown, latency):
         monkeypatch.setattr(module, "Conditions", lambda: 1 / 0)
     status, _, said = bench(f"{name} --record")

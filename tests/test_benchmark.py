@@ -11,7 +11,7 @@ import textwrap
 import pytest
 import torch
 
-from cifar_lessons import benchmark, runs
+from cifar_lessons import benchmark, recording, runs
 from cifar_lessons.benchmark import bench_train, format_result, full_size, network
 from cifar_lessons.config import ModelConfig, Recipe
 from cifar_lessons.data.cifar import synthetic
@@ -79,7 +79,7 @@ def test_no_worker_is_left(measured):
 def test_it_can_be_stored_as_a_study_and_read_back(measured, tmp_path):
     json.dumps(measured, allow_nan=False)
     measured["provenance"]["git_dirty"] = False  # only committed code is recorded
-    runs.record_study(
+    recording.record_study(
         "bench_train", measured["values"], provenance=measured["provenance"], root=tmp_path
     )
     assert format_result(runs.load_study("bench_train", root=tmp_path)) == format_result(measured)

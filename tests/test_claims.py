@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cifar_lessons import claims, recipes, runs, studies
+from cifar_lessons import claims, recipes, recording, runs, studies
 from cifar_lessons.enas import arms
 from cifar_lessons.errors import UserError
 from cifar_lessons.judges import JUDGES
@@ -117,7 +117,7 @@ def test_the_whole_ledger_with_runs(recorded):
     for name in ("resnet18", "resnet34_w16", "resnet50_w16"):
         recorded(name, 0.94)
     counts = {"blocks": {"resnet50": ["Bottleneck"]}}
-    runs.record_study("parameter_counts", counts, provenance={"git_dirty": False})
+    recording.record_study("parameter_counts", counts, provenance={"git_dirty": False})
     rows = {row.claim.id: row for row in claims.rows()}
     verdicts = {name: rows[name].finding.verdict for name in sorted(JUDGES)}
     assert verdicts == {
@@ -273,7 +273,7 @@ def test_what_others_measured_is_called_cited(nothing, monkeypatch):
             {"model": "resnet18", "batch": 128, "rates": {"fp32": [50.0], "bf16": [100.0]}}
         ],
     }  # fmt: skip
-    runs.record_study("bench_precision", study, provenance={"git_dirty": False})
+    recording.record_study("bench_precision", study, provenance={"git_dirty": False})
     notes = claims.notes("C19")
     assert "- *Measured:* resnet18, 100 images/s (bf16)" in notes
     assert "- *Cited, not measured here:* GTX 1080 Ti, " in notes

@@ -20,7 +20,7 @@ import pytest
 from command_line import Answer, Type
 from PIL import Image
 
-from cifar_lessons import cli, recipes, runs
+from cifar_lessons import cli, origins, recipes, recording, runs
 from cifar_lessons.evaluation.metrics import Predictions
 from cifar_lessons.training import checkpoint
 
@@ -153,7 +153,7 @@ def test_a_mistake_gets_one_line_with_the_value_and_the_mend(typed, line, said):
 def test_a_study_to_record_needs_committed_code_before_it_is_measured(typed, monkeypatch):
     from cifar_lessons import studies
 
-    monkeypatch.setattr(runs, "is_dirty", lambda: True)
+    monkeypatch.setattr(origins, "is_dirty", lambda: True)
     monkeypatch.setattr(studies, "measure", lambda *_: pytest.fail("it was measured"))
     said = typed("study", "corruptions", "--record").mistake
     assert "--record needs committed code, so that corruptions can be repeated" in said
@@ -244,7 +244,7 @@ def test_stored_logits_that_cannot_be_scored_are_told_in_one_line(typed, harm, s
         stored["labels"][3] = 10
     else:
         stored = {name: array[labels != 4] for name, array in stored.items()}
-    runs.write_run(
+    recording.write_run(
         RUN,
         recipe=recipes.get("deep_cnn_pool4"),
         seed=0,

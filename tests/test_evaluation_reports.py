@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cifar_lessons import evaluation_reports as er
-from cifar_lessons import plots, recipes, runs
+from cifar_lessons import plots, recipes, recording, runs
 from cifar_lessons.evaluation.calibration import scaled
 from cifar_lessons.evaluation.metrics import (
     Predictions,
@@ -23,7 +23,7 @@ def network(seed: int, *, images: int = 800, temperature: float = 1.0) -> Predic
 
 
 def record(name: str, seed: int, **splits: Predictions) -> None:
-    runs.write_run(
+    recording.write_run(
         runs.runs_root() / name / f"seed{seed}",
         recipe=recipes.get(name),
         seed=seed,

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from cifar_lessons import experiment, kept, notebook, recipes, runs
+from cifar_lessons import building, kept, notebook, recipes, runs
 from cifar_lessons.data.cifar import synthetic
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.runtime import Runtime
@@ -25,7 +25,7 @@ def weights(recorded):
     recorded("simple_cnn_flip_crop", 0.75, seeds=range(2))
     recorded("resnet18_w16", 0.9)  # without weights
     recipe = recipes.get("simple_cnn_flip_crop")
-    model = experiment.new_model(recipe, seed=0, num_classes=10, runtime=FP32)
+    model = building.new_model(recipe, seed=0, num_classes=10, runtime=FP32)
     tensors = {k: v.contiguous() for k, v in model.state_dict().items()}
     folder = runs.runs_root() / recipe.name / "seed0"
     (folder / "weights.safetensors").write_bytes(save(tensors))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cifar_lessons import runs
+from cifar_lessons import origins, runs
 
 # Neither batch norm nor dropout, which are a rank's own: so ranks do what one process does.
 TINY = (
@@ -147,13 +147,13 @@ def test_another_commit_on_one_machine_is_told(ranks, made_up_cli, tmp_path):
 
 
 def with_a_commit_each(script: str, constants: str, arguments: list[str]) -> None:
-    original = runs.provenance
+    original = origins.provenance
 
     def provenance(**facts):
         commit = f"commit {os.environ['RANK']}"
         return original(**facts) | {"git_commit": commit, "git_dirty": False}
 
-    runs.provenance = provenance
+    origins.provenance = provenance
     typed(script, constants, "-", arguments, arguments)
 
 

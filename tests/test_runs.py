@@ -1,80 +1,17 @@
-"""Mirrors cifar_lessons/runs.py: what is recorded is proven, and what is read is fresh."""
+"""Mirrors cifar_lessons/runs.py: what is read is fresh, and what is missing says what to type."""
 
 import dataclasses
-import hashlib
-import json
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
 
-from cifar_lessons import recipes, runs
+from cifar_lessons import recipes, recording, runs
 from cifar_lessons.config import Recipe, in_fold, override
 from cifar_lessons.errors import UserError
-from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log_likelihood
+from cifar_lessons.evaluation.metrics import accuracy, negative_log_likelihood
 from cifar_lessons.runs import MissingRun, StaleRun
-
-PROVENANCE = {
-    "git_commit": "abc",
-    "git_commits": ["abc"],
-    "git_dirty": False,
-    "data_digest": "a digest",
-    "train_seconds": 90.0,
-}
-HISTORY = [
-    {"epoch": 1, "train_loss": 1.23456789, "val_loss": 1.5},
-    {"epoch": 2, "train_loss": 1.0, "val_loss": 1.25},
-]
-
-
-def predictions(right: float, *, n: int = 100) -> Predictions:
-    """A share `right` of correct answers, in numbers that float16 holds exactly."""
-    labels = np.arange(n) % 10
-    shown = np.where(np.arange(n) < right * n, labels, (labels + 1) % 10)
-    return Predictions(np.eye(10, dtype=np.float32)[shown] * 2.5, labels)
-
-
-@dataclasses.dataclass
-class Folders:
-    """Where `train` wrote and where the records lie."""
-
-    outputs: Path
-    root: Path
-
-    def write(
-        self,
-        recipe: Recipe,
-        *,
-        seed: int = 0,
-        right: float = 0.74,
-        recorded: bool = False,
-        facts: dict[str, Any] | None = None,
-        **provenance: Any,
-    ) -> Path:
-        """Write a finished run of a recipe, clean unless told otherwise."""
-        folder = (self.root if recorded else self.outputs) / recipe.name / f"seed{seed}"
-        runs.write_run(
-            folder,
-            recipe=recipe,
-            seed=seed,
-            provenance={**PROVENANCE, **provenance},
-            history=HISTORY,
-            logits={"test": predictions(right), "val": predictions(0.5)},
-            extra={"parameters": 12, "official_order": True, **(facts or {})},
-        )
-        weights = {
-            "layer.weight": np.linspace(-3, 3, 7, dtype=np.float32),
-            "layer.steps": np.array(7, dtype=np.int64),
-        }
-        if not recorded:
-            save_file(weights, folder / "weights.safetensors")
-        return folder
-
-    def record(self, recipe: Recipe, *, seed: int = 0, **kwargs: Any) -> runs.Run:
-        return runs.record(recipe, seed=seed, outputs=self.outputs, root=self.root, **kwargs)
+from tests.support.records import HISTORY, PROVENANCE, Folders, predictions, write_folds
 
 
 @pytest.fixture
@@ -87,7 +24,12 @@ def recipe() -> Recipe:
     return recipes.simple_cnn()  # band 0.71 to 0.76, seeds 0 to 4, keeps no weights
 
 
-# --- writing and reading ----------------------------------------------------------------------
+@pytest.fixture
+def crossed() -> Recipe:
+    return recipes.folds_base()  # band 0.72 to 0.86, one seed of five folds
+
+
+# --- reading -------------------------------------------------------------------------------
 
 
 def test_a_run_comes_back_as_it_was_written(folders, recipe):
@@ -112,23 +54,6 @@ def test_a_run_comes_back_as_it_was_written(folders, recipe):
         assert stored.logits.dtype == np.float32
         assert stored.labels.dtype == np.int64
         assert accuracy(stored) == found.final[f"{split}_accuracy"]
-
-
-def test_logits_are_stored_as_halves_and_labels_as_bytes(folders, recipe):
-    with np.load(folders.write(recipe) / "test_logits.npz") as stored:
-        assert {name: stored[name].dtype for name in stored} == {
-            "logits": np.float16,
-            "labels": np.uint8,
-        }
-
-
-def test_run_json_comes_last(folders, recipe, monkeypatch):
-    """So that a folder which holds one is whole."""
-    written = []
-    monkeypatch.setattr(runs, "write_atomically", lambda path, *_, **__: written.append(path.name))
-    folders.outputs.joinpath("simple_cnn/seed0").mkdir(parents=True)
-    folders.write(recipe)
-    assert written == ["history.csv", "test_logits.npz", "val_logits.npz", "run.json"]
 
 
 @pytest.mark.parametrize(
@@ -180,17 +105,6 @@ def test_damaged_logits_are_told(folders, recipe, harm):
         found.logits("test")
     assert str(path) in str(error.value)
     assert str(error.value).endswith("record the run again")
-
-
-def test_a_full_disk_is_told(folders, recipe):
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full: a device that is full")
-    folder = folders.outputs / "simple_cnn" / "seed0"
-    folder.mkdir(parents=True)
-    (folder / "test_logits.npz.part").symlink_to("/dev/full")
-    with pytest.raises(UserError, match=r"test_logits.npz: No space left on device; free some"):
-        folders.write(recipe)
-    assert not (folder / "run.json").exists()
 
 
 # --- is it fresh? -----------------------------------------------------------------------------
@@ -258,28 +172,6 @@ def test_the_folder_of_records_can_be_moved(monkeypatch, tmp_path):
 # --- folds ------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def crossed() -> Recipe:
-    return recipes.folds_base()  # band 0.72 to 0.86, one seed of five folds
-
-
-def write_folds(folders, recipe, folds=range(5), *, seed=0, recorded=False, **kwargs):
-    for fold in folds:
-        part = in_fold(recipe, fold, folds=5, seed=seed)
-        root = folders.root if recorded else folders.outputs
-        index = np.arange(fold, 100, 5)
-        runs.write_run(
-            root / recipe.name / runs.run_key(part, seed),
-            recipe=part,
-            seed=seed,
-            provenance={**PROVENANCE, **kwargs},
-            history=HISTORY,
-            logits={"test": predictions(0.78), "val": predictions(0.5, n=20)},
-            index={"val": index},
-            extra={"parameters": 12, "official_order": True},
-        )
-
-
 def test_a_fold_has_a_name_of_its_own_and_knows_what_it_held_out(folders, crossed):
     write_folds(folders, crossed, recorded=True)
     run = runs.load_run(in_fold(crossed, 3, folds=5, seed=0), root=folders.root)
@@ -331,156 +223,6 @@ def test_a_missing_or_stale_fold_says_what_to_type(folders, crossed):
     )
 
 
-def test_all_folds_are_recorded_together(folders, crossed):
-    write_folds(folders, crossed)
-    where = {"outputs": folders.outputs, "root": folders.root}
-    found = runs.record_folds(crossed, folds=5, seed=0, **where)
-    assert [run.key for run in found] == [f"seed0-fold{k}" for k in range(5)]
-    assert [run.fold for run in runs.load_seeds(crossed, root=folders.root)] == [0, 1, 2, 3, 4]
-    names = ["history.csv", "run.json", "test_logits.npz", "val_logits.npz"]
-    assert all(sorted(p.name for p in run.folder.iterdir()) == names for run in found)
-    assert runs.find_run("folds_base", root=folders.root).fold == 0
-    assert runs.find_run("folds_base/seed0-fold4", root=folders.root).fold == 4
-
-
-def test_a_fold_that_may_not_be_recorded_leaves_none_recorded(folders, crossed):
-    write_folds(folders, crossed)
-    write_folds(folders, crossed, (4,), git_dirty=True)
-    where = {"outputs": folders.outputs, "root": folders.root}
-    with pytest.raises(UserError, match="seed0-fold4 was trained from uncommitted code"):
-        runs.record_folds(crossed, folds=5, seed=0, **where)
-    with pytest.raises(StaleRun, match=r"data.folds: recorded 5, now 4"):
-        runs.record_folds(crossed, folds=4, seed=0, **where)
-    assert not folders.root.exists()
-
-
-# --- recording --------------------------------------------------------------------------------
-
-
-def test_a_clean_run_is_recorded(folders, recipe):
-    source = folders.write(recipe, seed=2)
-    run = folders.record(recipe, seed=2)
-    assert run.folder == folders.root / "simple_cnn" / "seed2"
-    names = ["history.csv", "run.json", "test_logits.npz", "val_logits.npz"]
-    assert sorted(p.name for p in run.folder.iterdir()) == names  # this recipe keeps no weights
-    for name in names:
-        assert (run.folder / name).read_bytes() == (source / name).read_bytes()
-    assert runs.load_run(recipe, seed=2, root=folders.root) == run
-
-
-@pytest.mark.parametrize(
-    ("how", "kind", "said"),
-    [
-        (
-            {"provenance": {"data_digest": "synthetic"}},
-            UserError,
-            "was trained on synthetic data, never recorded; delete the folder, then `cifar-lessons",
-        ),
-        (
-            {"provenance": {"git_dirty": True}},
-            UserError,
-            "was trained from uncommitted code; commit it, delete the folder, then `cifar-lessons",
-        ),
-        (
-            {"facts": {"official_order": False}},
-            UserError,
-            "in another order than the official one; `cifar-lessons data --official-order`",
-        ),
-        (
-            {"recipe": "optim.peak_lr=0.002"},
-            StaleRun,
-            "was made with other settings (optim.peak_lr: recorded 0.002, now 0.001); delete the",
-        ),
-        (
-            {"right": 0.5},
-            UserError,
-            "gave a test accuracy of 0.5000, outside its band [0.71, 0.76]; keep it with "
-            "--surprise 'the reason'",
-        ),
-        ({"right": 0.8}, UserError, "gave a test accuracy of 0.8000, outside its band"),
-    ],
-)
-def test_what_must_not_be_recorded_is_refused(folders, recipe, how, kind, said):
-    changed = override(recipe, how["recipe"]) if "recipe" in how else recipe
-    folders.write(
-        changed,
-        right=how.get("right", 0.74),
-        facts=how.get("facts"),
-        **how.get("provenance", {}),
-    )
-    with pytest.raises(kind) as error:
-        folders.record(recipe)
-    assert said in str(error.value)
-    assert "\n" not in str(error.value)
-    assert not folders.root.exists()
-
-
-def test_an_unfinished_run_is_refused(folders, recipe):
-    with pytest.raises(MissingRun, match=r"no finished run in .*seed0; run `cifar-lessons train"):
-        folders.record(recipe)
-
-
-@pytest.mark.parametrize("seed", [-1, 5])
-def test_a_seed_that_was_not_planned_is_refused(folders, recipe, seed):
-    folders.write(recipe, seed=seed)
-    with pytest.raises(UserError, match=rf"seed {seed} is not among the planned .* \(0 to 4\)"):
-        folders.record(recipe, seed=seed)
-
-
-def test_a_run_of_another_seed_in_this_one_s_folder_is_refused(folders, recipe):
-    folders.write(recipe, seed=1).rename(folders.outputs / "simple_cnn" / "seed0")
-    with pytest.raises(StaleRun, match="seed: recorded 1, now 0"):
-        folders.record(recipe)
-
-
-def test_a_surprise_is_kept_with_its_reason(folders, recipe):
-    folders.write(recipe, right=0.5)
-    run = folders.record(recipe, surprise="a bad start")
-    assert run.surprise == "a bad start"
-    assert runs.load_run(recipe, root=folders.root).final["test_accuracy"] == 0.5
-
-
-def test_a_recipe_without_a_band_takes_any_result(folders):
-    recipe = recipes.resnet18_w16_no_skip()
-    folders.write(recipe, right=0.1)
-    assert folders.record(recipe).surprise is None
-
-
-def test_seed_0_keeps_its_weights_in_half_precision(folders):
-    recipe = recipes.simple_cnn_flip_crop()
-    folders.write(recipe, right=0.8)
-    run = folders.record(recipe)
-    path = run.folder / "weights.safetensors"
-    raw = path.read_bytes()
-    assert run.weights == {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
-    kept = load_file(path)
-    assert kept["layer.weight"].dtype == np.float16
-    np.testing.assert_allclose(kept["layer.weight"], np.linspace(-3, 3, 7), rtol=1e-3)
-    assert kept["layer.steps"] == 7
-    assert kept["layer.steps"].dtype == np.int64
-    folders.write(recipe, seed=1, right=0.8)
-    other = folders.record(recipe, seed=1)
-    assert other.weights is None
-    assert not (other.folder / "weights.safetensors").exists()
-
-
-@pytest.mark.parametrize(("harm", "said"), [("missing", "is missing"), ("damaged", "is damaged")])
-def test_weights_that_should_be_kept_must_be_there(folders, harm, said):
-    recipe = recipes.simple_cnn_flip_crop()
-    weights = folders.write(recipe, right=0.8) / "weights.safetensors"
-    weights.unlink() if harm == "missing" else weights.write_bytes(b"harmed")
-    with pytest.raises(UserError, match=f"weights.safetensors {said}"):
-        folders.record(recipe)
-    assert not (folders.root / recipe.name / "seed0" / "run.json").exists()
-
-
-def test_records_that_cannot_be_written_are_told(folders, recipe):
-    folders.write(recipe)
-    folders.root.write_text("a file in their place")
-    with pytest.raises(UserError, match=r"cannot write .*; make the folder of recorded runs"):
-        folders.record(recipe)
-
-
 # --- finding a run ----------------------------------------------------------------------------
 
 
@@ -494,73 +236,15 @@ def test_a_run_is_found_by_folder_by_name_and_by_seed(folders, recipe):
         runs.find_run("simple_cn", root=folders.root)
 
 
-# --- provenance -------------------------------------------------------------------------------
-
-
-def provenance() -> dict[str, Any]:
-    return runs.provenance(
-        command="typed", device="a CPU", precision="fp32", threads=1, cores=2, data_digest="d"
-    )
-
-
-def git_says(monkeypatch, **answers: str | None) -> None:
-    """Answer git's commands by their first word."""
-    monkeypatch.setattr(runs, "_git", lambda verb, *_: answers[verb.replace("-", "_")])
-
-
-@pytest.mark.parametrize(
-    ("answers", "commit", "dirty"),
-    [
-        ({"ls_files": "__init__.py", "status": "", "rev_parse": "abc"}, "abc", False),
-        ({"ls_files": "__init__.py", "status": " M fit.py", "rev_parse": "abc"}, "abc", True),
-        # No repository, or no git.
-        ({"ls_files": None, "status": None, "rev_parse": None}, "", True),
-        # Installed below a repository of something else, such as in its .venv.
-        ({"ls_files": "", "status": "", "rev_parse": "another project's"}, "", True),
-    ],
-)
-def test_the_commit_is_that_of_the_package(monkeypatch, answers, commit, dirty):
-    git_says(monkeypatch, **answers)
-    found = provenance()
-    assert (found["git_commit"], found["git_dirty"]) == (commit, dirty)
-
-
-def test_provenance_is_taken_as_json_and_names_what_moves_a_result():
-    found = json.loads(json.dumps(provenance()))
-    assert {"python", "platform", "packages", "started_at", "load_average"} <= set(found)
-    assert set(found["packages"]) == {"cifar-lessons", "numpy", "torch", "torchvision"}
-    assert found["started_at"].endswith("+00:00")
-    assert (found["command"], found["device"], found["threads"]) == ("typed", "a CPU", 1)
-
-
-def test_git_that_hangs_or_is_not_there_is_no_error(monkeypatch):
-    def missing(*_, **__):
-        raise FileNotFoundError("git")
-
-    def hanging(*_, **__):
-        raise subprocess.TimeoutExpired("git", 20)
-
-    for failing in (missing, hanging):
-        monkeypatch.setattr(subprocess, "run", failing)
-        assert provenance()["git_dirty"] is True
-
-
 # --- studies ----------------------------------------------------------------------------------
 
 
 def test_a_study_comes_back(folders):
-    runs.record_study("counts", {"images": 3}, provenance=PROVENANCE, root=folders.root)
+    recording.record_study("counts", {"images": 3}, provenance=PROVENANCE, root=folders.root)
     found = runs.load_study("counts", root=folders.root)
     assert found["values"] == {"images": 3}
     assert found["provenance"] == PROVENANCE
     assert (found["schema"], found["kind"]) == (1, "study")
-
-
-def test_a_study_measured_with_uncommitted_code_is_refused(folders):
-    dirty = {**PROVENANCE, "git_dirty": True}
-    with pytest.raises(UserError, match=r"'counts' was measured with uncommitted code; commit it"):
-        runs.record_study("counts", {}, provenance=dirty, root=folders.root)
-    assert not folders.root.exists()
 
 
 def test_a_study_that_is_missing_is_none_to_who_only_looks(folders):
@@ -570,7 +254,7 @@ def test_a_study_that_is_missing_is_none_to_who_only_looks(folders):
 def test_a_study_that_is_missing_or_damaged_says_what_to_type(folders):
     with pytest.raises(MissingRun, match=r"study 'counts' is not recorded yet: run `cifar-lessons"):
         runs.load_study("counts", root=folders.root)
-    path = runs.record_study("counts", {}, provenance=PROVENANCE, root=folders.root)
+    path = recording.record_study("counts", {}, provenance=PROVENANCE, root=folders.root)
     path.write_text("{")
     with pytest.raises(UserError, match=r"counts.json cannot be read .* study counts --record`"):
         runs.load_study("counts", root=folders.root)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cifar_lessons import runs, scaling
+from cifar_lessons import recording, runs, scaling
 from cifar_lessons.errors import UserError
 
 RATES = {"1 x 2": [150.0, 140.0, 160.0], "1 x 1": [100.0, 90.0, 110.0], "2 x 1": [120.0] * 3}
@@ -109,7 +109,7 @@ def test_setups_take_turns_and_every_other_round_goes_backwards(started, tmp_pat
 def test_it_is_stored_as_a_study_and_read_back(started, tmp_path):
     result = bench(tmp_path, progress=False)
     facts = {**result["provenance"], "git_dirty": False}  # only committed code is recorded
-    runs.record_study("bench_scaling", result["values"], provenance=facts, root=tmp_path)
+    recording.record_study("bench_scaling", result["values"], provenance=facts, root=tmp_path)
     said = scaling.format_result(scaling.load(root=tmp_path))
     assert said == scaling.format_result({**result, "provenance": facts})
     assert "images (synthetic)" in said

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cifar_lessons import experiment, recipes, runs
+from cifar_lessons import building, experiment, recipes, recording, runs
 from cifar_lessons.config import (
     AugmentConfig,
     DataConfig,
@@ -89,7 +89,7 @@ def test_a_run_without_labels_says_what_neighbours_vote(data, trained):
     run = runs.read_run(trained / "pre" / "seed0")
     assert run.kind == "pretrain"
     assert run.final["test_accuracy"] == accuracy(run.logits("test"))
-    model = experiment.load_encoder(run, FP32)
+    model = building.load_encoder(run, FP32)
     votes = experiment.vote(model, data, PRE, runtime=FP32, splits=("test", "val"))
     for split, found in votes.items():
         np.testing.assert_allclose(run.logits(split).logits, found.logits, atol=0.02)
@@ -102,7 +102,7 @@ def test_it_keeps_the_encoder_alone(data, trained):
     run = runs.read_run(trained / "pre" / "seed0")
     weights = load_file(run.folder / "weights.safetensors")
     assert not [name for name in weights if name.startswith(("head.", "projector", "encoder"))]
-    new = experiment.new_model(PRE, seed=0, num_classes=10, runtime=FP32)
+    new = building.new_model(PRE, seed=0, num_classes=10, runtime=FP32)
     assert run.parameters == sum(
         p.numel() for name, p in new.named_parameters() if not name.startswith("head.")
     )
@@ -111,14 +111,14 @@ def test_it_keeps_the_encoder_alone(data, trained):
 def test_it_is_no_classifier(trained):
     run = runs.read_run(trained / "pre" / "seed0")
     with pytest.raises(UserError, match="pre has learned features and no classes; name a run"):
-        experiment.load_model(run, FP32)
+        building.load_model(run, FP32)
 
 
 def test_a_run_begins_with_its_features_and_says_so(data, trained):
     start = start_of(TUNED, out=trained)
     assert start is not None
-    begun = experiment._ready_model(TUNED, data, seed=1, runtime=FP32, start=start)
-    new = experiment.new_model(TUNED, seed=1, num_classes=10, runtime=FP32)
+    begun = building.ready_model(TUNED, data, seed=1, runtime=FP32, start=start)
+    new = building.new_model(TUNED, seed=1, num_classes=10, runtime=FP32)
     for name, value in begun.state_dict().items():
         theirs = new.state_dict() if name.startswith("head.") else start.weights
         torch.testing.assert_close(value, theirs[name])
@@ -197,8 +197,8 @@ def test_a_network_for_32_pixels_refuses_smaller_views(data):
 
 
 def test_a_recorded_beginning_comes_before_ones_own(data, trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "require_presentable", lambda run, mend: None)
-    recorded = runs.record(PRE, seed=0, outputs=trained)
+    monkeypatch.setattr(recording, "require_presentable", lambda run, mend: None)
+    recorded = recording.record(PRE, seed=0, outputs=trained)
     assert recorded.weights is not None
     start = start_of(TUNED, out=tmp_path / "elsewhere")
     assert start is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cifar_lessons import experiment, recipes, runs
+from cifar_lessons import building, experiment, recipes, runs
 from cifar_lessons.config import (
     AugmentConfig,
     DataConfig,
@@ -89,7 +89,7 @@ def test_a_student_learns_and_its_run_says_from_whom(data, out):
 def test_the_teacher_sees_pixels_as_it_was_trained_and_the_students_views(data, out):
     teacher = teacher_of(SMALL, data, seed=0, out=out, runtime=FP32)
     assert teacher is not None
-    model = experiment.load_model(runs.read_run(out / "big" / "seed0"), FP32)
+    model = building.load_model(runs.read_run(out / "big" / "seed0"), FP32)
     loader = experiment.TrainLoader(
         data.train,
         dataclasses.replace(SMALL.data, mean=(0.5, 0.5, 0.5)),

@@ -85,7 +85,7 @@ def bench_latency(
         progress: Print what is at work.
 
     Returns:
-        `values` and `provenance`, ready for `runs.record_study("bench_latency", …)`.
+        `values` and `provenance`, ready for `recording.record_study("bench_latency", …)`.
         `values["models"]` holds facts and scores by network, `values["cells"]` an entry for each
         network, batch and number of threads: `ways` with `p50`, `p90`, `p99` and `mean` in
         seconds and the medians of the `blocks`, and `ratios` over the base.

@@ -80,7 +80,7 @@ def bench_browser(
         images: How many are compared as they are, and how many at other sizes.
 
     Returns:
-        `values` and `provenance`, ready for JSON and for `runs.record_study("browser", …)`.
+        `values` and `provenance`, ready for JSON and for `recording.record_study("browser", …)`.
 
     Raises:
         UserError: No network is recorded, no Chromium is here, or a value is out of range.

@@ -42,7 +42,7 @@ def export(
         engine: Compile for TensorRT; it takes minutes, and fits this kind of GPU alone.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
     """
-    from cifar_lessons import runs
+    from cifar_lessons import building, runs
 
     found = runs.find_run(run)
     if "test_accuracy" not in found.final:
@@ -71,7 +71,7 @@ def export(
     from cifar_lessons.deploy.quantize import quantize
 
     recipe = from_dict(Recipe, found.recipe)
-    network = experiment.load_model(found, runtime.detect(device="cpu", precision="fp32"))
+    network = building.load_model(found, runtime.detect(device="cpu", precision="fp32"))
     loaded = experiment.load_data(recipe, data)
     images = pixels.as_pixels(loaded.test.images)
     weights = (found.folder / "weights.safetensors").read_bytes()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cifar_lessons import experiment, recipes, runs
+from cifar_lessons import building, recipes, runs
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.deploy import export as exporting
@@ -83,7 +83,7 @@ def prepare(
         "recipe": recipe_name,
         "weights": "recorded" if digest else "fresh",
         "sha256": digest,
-        "parameters": experiment.num_parameters(network),
+        "parameters": building.num_parameters(network),
         "bytes": {way: _file(folder, way).stat().st_size for way in ways},
     }
     return Prepared(folder, facts)
@@ -98,8 +98,8 @@ def _network(recipe: Recipe, runtime: Runtime) -> tuple[Classifier, str]:
     """Return the recorded network of seed 0 and the sha256 of its file, or a fresh one and ""."""
     _, _, run = runs.status(recipe)[0]
     if run is not None and (file := run.folder / "weights.safetensors").exists():
-        return experiment.load_model(run, runtime), hashlib.sha256(file.read_bytes()).hexdigest()
-    fresh = experiment.new_model(recipe, seed=0, num_classes=10, runtime=runtime)
+        return building.load_model(run, runtime), hashlib.sha256(file.read_bytes()).hexdigest()
+    fresh = building.new_model(recipe, seed=0, num_classes=10, runtime=runtime)
     return fresh.eval(), ""
 
 

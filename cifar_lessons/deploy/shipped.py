@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from cifar_lessons import experiment, recipes, runs, runtime
+from cifar_lessons import building, recipes, runs, runtime
 from cifar_lessons.config import Recipe, from_dict
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.data.drawings import KINDS, draw
@@ -74,7 +74,7 @@ def exported(found: runs.Run) -> ModelFile:
     Raises:
         UserError: See `deploy.export.export`.
     """
-    network = experiment.load_model(found, runtime.detect(device="cpu", precision="fp32"))
+    network = building.load_model(found, runtime.detect(device="cpu", precision="fp32"))
     drawn = np.concatenate([draw(kind, 20) for kind in KINDS]).transpose(0, 2, 3, 1)
     recipe = from_dict(Recipe, found.recipe)
     images = np.ascontiguousarray(drawn)

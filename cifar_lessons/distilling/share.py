@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cifar_lessons import experiment, recipes, runs, runtime
+from cifar_lessons import building, experiment, recipes, runs, runtime
 from cifar_lessons.config import DataConfig, Distillation, Recipe, from_dict
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.data.loader import Batch, TrainLoader
@@ -70,7 +70,7 @@ def _objective(name: str) -> Distillation:
 
 def _taught_batches(recipe: Recipe, data: Cifar, teacher: Run, here: Runtime) -> Iterator[Batch]:
     """Yield the first batches that a student of seed 0 sees, with the teacher's answers."""
-    network = experiment.load_model(teacher, here)
+    network = building.load_model(teacher, here)
     taught = from_dict(DataConfig, teacher.recipe["data"])
     own = replace(recipe.data, mean=taught.mean, std=taught.std)
     loaders = (
@@ -85,10 +85,10 @@ def _taught_batches(recipe: Recipe, data: Cifar, teacher: Run, here: Runtime) ->
 
 def _students(recipe: Recipe, here: Runtime) -> Iterator[tuple[str, nn.Module]]:
     """Yield the student before training, and networks that are recorded with their weights."""
-    new = experiment.new_model(recipe, seed=0, num_classes=10, runtime=here)
+    new = building.new_model(recipe, seed=0, num_classes=10, runtime=here)
     yield f"{recipe.name}, untrained", new
     for run in trained():
-        yield f"{run.name}, trained", experiment.load_model(run, here)
+        yield f"{run.name}, trained", building.load_model(run, here)
 
 
 def _norms(student: nn.Module, batches: list[Batch], config: Distillation) -> Facts:

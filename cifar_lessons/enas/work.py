@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from cifar_lessons import experiment, runs
+from cifar_lessons import building, experiment, origins, recording
 from cifar_lessons.atomic import require_writable
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar
@@ -60,7 +60,7 @@ def run(
         if progress:
             print(f"already finished: {out}")
         return out
-    provenance = runs.provenance(
+    provenance = origins.provenance(
         command=command,
         device=device_name(runtime.device),
         precision=runtime.precision,
@@ -95,7 +95,7 @@ def run(
     start = time.monotonic()
     facts = _facts(found, seed)
     provenance["summary_seconds"] = round(time.monotonic() - start, 1)
-    runs.write_run(
+    recording.write_run(
         out,
         recipe=recipe,
         seed=seed,
@@ -104,7 +104,7 @@ def run(
         logits={},
         extra={
             "final": {"shared_val_accuracy": found.scores[found.best]},
-            "parameters": experiment.num_parameters(found.network),
+            "parameters": building.num_parameters(found.network),
             "classes": list(data.classes),
             "official_order": data.official_order,
             "search": facts,

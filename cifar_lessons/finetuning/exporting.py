@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from cifar_lessons import experiment, runs, runtime
+from cifar_lessons import building, runs, runtime
 from cifar_lessons.atomic import write_atomically
 from cifar_lessons.config import Recipe, from_dict
 from cifar_lessons.deploy.export import Parity, export
@@ -25,7 +25,7 @@ def export_run(folder: Path, pictures: Pictures) -> tuple[Path, Parity]:
         UserError: The file would give other answers, or cannot be written.
     """
     run = runs.read_run(folder)
-    network = experiment.load_model(run, runtime.detect(device="cpu", precision="fp32"))
+    network = building.load_model(run, runtime.detect(device="cpu", precision="fp32"))
     weights = (folder / "weights.safetensors").read_bytes()
     about = About(
         name=f"{run.name} {folder.name}",

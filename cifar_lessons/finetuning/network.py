@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cifar_lessons import experiment, runs
+from cifar_lessons import building, experiment, runs
 from cifar_lessons.config import (
     AugmentConfig,
     OptimConfig,
@@ -106,7 +106,7 @@ def tune(
         progress: See `fit`.
     """
     classes = len(pictures.classes)
-    model = experiment.new_model(recipe, seed=seed, num_classes=classes, runtime=runtime)
+    model = building.new_model(recipe, seed=seed, num_classes=classes, runtime=runtime)
     exact = dataclasses.replace(runtime, precision="fp32")
 
     def validate(model: nn.Module) -> dict[str, float]:
@@ -115,7 +115,7 @@ def tune(
 
     alone = float("nan")
     if start is not None:
-        learned = experiment.load_model(start, runtime).state_dict()
+        learned = building.load_model(start, runtime).state_dict()
         body = {name: value for name, value in learned.items() if not name.startswith("head.")}
         model.load_state_dict(body, strict=False)  # all but the head
         seen = features(model, pictures.train, recipe.data, runtime=exact)

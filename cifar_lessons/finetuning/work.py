@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from safetensors.torch import save as to_safetensors
 
-from cifar_lessons import experiment, runs
+from cifar_lessons import building, experiment, origins, recording, runs
 from cifar_lessons.atomic import require_writable, write_atomically
 from cifar_lessons.config import Recipe
 from cifar_lessons.errors import UserError
@@ -68,7 +68,7 @@ def finetune(
         if progress:
             print(f"already finished: {out}")
         return out
-    facts = runs.provenance(
+    facts = origins.provenance(
         command=command,
         device=device_name(runtime.device),
         precision=runtime.precision,
@@ -134,10 +134,10 @@ def _write(
     classes = json.dumps(list(pictures.classes), ensure_ascii=False) + "\n"
     write_atomically(out / "classes.json", classes.encode())
     # As it is stored: every number is computed from that.
-    kept = Predictions(experiment.half(logits.logits).astype(np.float32), logits.labels)
+    kept = Predictions(recording.half(logits.logits).astype(np.float32), logits.labels)
     about |= {"train_pictures": len(pictures.train), "val_pictures": len(pictures.val)}
     extra: dict[str, Any] = {
-        "parameters": experiment.num_parameters(result.model),
+        "parameters": building.num_parameters(result.model),
         "classes": list(pictures.classes),
         "official_order": False,
         "weights": {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()},
@@ -145,7 +145,7 @@ def _write(
     }
     card = text(kept, pictures.classes, about, recipe=recipe.name, weights=extra["weights"])
     write_atomically(out / "README.md", card.encode())
-    runs.write_run(
+    recording.write_run(
         out,
         recipe=recipe,
         seed=seed,

@@ -54,7 +54,7 @@ def folds(
         precision: auto, fp32, bf16 or fp16; a recipe that fixes one takes no other.
         threads: CPU threads; as many as there are cores if not given.
     """
-    from cifar_lessons import recipes
+    from cifar_lessons import recipes, recording
     from cifar_lessons.config import override
     from cifar_lessons.folds.study import require_recordable
 
@@ -74,7 +74,7 @@ def folds(
     deadline = None if seconds is None else time.monotonic() + seconds
     import torch
 
-    from cifar_lessons import experiment, runs
+    from cifar_lessons import experiment
     from cifar_lessons.folds import report, study
 
     if threads is not None:
@@ -96,7 +96,7 @@ def folds(
     print(report.spread_summary([[run.final["val_accuracy"] for run in row] for row in table]))
     if record:
         values, provenance = study.gather(chosen, folds=count, seeds=seeds, out=out)
-        path = runs.record_study(study.study_name(chosen.name), values, provenance=provenance)
+        path = recording.record_study(study.study_name(chosen.name), values, provenance=provenance)
         print(f"recorded {path}")
 
 

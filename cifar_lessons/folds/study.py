@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cifar_lessons import recipes, runs
+from cifar_lessons import origins, recipes, recording, runs
 from cifar_lessons.config import Recipe, differences, in_fold, to_dict
 from cifar_lessons.errors import UserError
 
@@ -90,7 +90,7 @@ def finished(
 def gather(
     recipe: Recipe, *, folds: int, seeds: Sequence[int], out: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return finished repeats as `runs.record_study` takes them: values and provenance.
+    """Return finished repeats as `recording.record_study` takes them: values and provenance.
 
     Args:
         recipe: What was cross-validated.
@@ -108,7 +108,7 @@ def gather(
     table = finished(recipe, folds=folds, seeds=seeds, out=out)
     every = [run for row in table for run in row]
     for run in every:
-        runs.require_presentable(run, mend)
+        recording.require_presentable(run, mend)
     facts = [run.provenance for run in every]
     held_out = len(every[0].logits("val"))
     images = sum(len(run.logits("val")) for run in table[0])
@@ -146,7 +146,7 @@ def require_recordable(recipe: Recipe, *, folds: int, repeats: int) -> None:
             before the first run, or the code is not committed.
     """
     _require_plan(recipe, folds, repeats)
-    if runs.is_dirty():
+    if origins.is_dirty():
         raise UserError(
             "--record needs committed code, so that the result can be repeated; commit it, or "
             "leave --record out"

@@ -85,7 +85,7 @@ def load(name: str, *, runtime: "Runtime | None" = None) -> "base.Classifier":
         UserError: No such set, or weights that are damaged: their sha256 is compared before they
             are read.
     """
-    from cifar_lessons import experiment
+    from cifar_lessons import building
     from cifar_lessons.runtime import detect
 
-    return experiment.load_model(card(name), runtime or detect(device="cpu", precision="fp32"))
+    return building.load_model(card(name), runtime or detect(device="cpu", precision="fp32"))

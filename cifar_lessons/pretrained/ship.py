@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cifar_lessons import pretrained, recipes, runs
+from cifar_lessons import pretrained, recipes, recording, runs
 from cifar_lessons.atomic import write_atomically
 from cifar_lessons.errors import UserError
 
@@ -31,7 +31,7 @@ def ship(name: str, *, seed: int = 0) -> Path:
             or they are too large.
     """
     run = runs.load_run(recipes.get(name), seed=seed)
-    runs.require_presentable(run, f"`{runs.train_command(recipes.get(name), seed)}`")
+    recording.require_presentable(run, f"`{runs.train_command(recipes.get(name), seed)}`")
     if run.kind != "train":
         raise UserError(f"{name} is of kind {run.kind} and answers no classes; ship a trained run")
     source = run.folder / pretrained.WEIGHTS

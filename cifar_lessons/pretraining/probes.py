@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cifar_lessons import experiment, recipes, runs, runtime
+from cifar_lessons import building, experiment, recipes, runs, runtime
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.data.label_share import keep_share
@@ -43,10 +43,10 @@ def probe_networks(root: Path | None) -> Facts:
     recipe = recipes.get(NETWORKS[0])
     here = runtime.detect(precision="fp32")
     data = experiment.load_data(recipe, root)
-    new = experiment.new_model(recipe, seed=0, num_classes=len(data.classes), runtime=here)
+    new = building.new_model(recipe, seed=0, num_classes=len(data.classes), runtime=here)
     networks = {UNTRAINED: {"weights": "", "probes": probes(new, data, recipe, here)}}
     for run in found:
-        model = experiment.load_encoder(run, here)
+        model = building.load_encoder(run, here)
         digest = run.weights["sha256"] if run.weights else ""
         networks[run.name] = {"weights": digest, "probes": probes(model, data, recipe, here)}
     return {

@@ -65,7 +65,7 @@ def bench_profile(
         progress: Print a line a round.
 
     Returns:
-        `values` and `provenance`, ready for JSON and for `runs.record_study("profile", …)`.
+        `values` and `provenance`, ready for JSON and for `recording.record_study("profile", …)`.
         `values["loops"]` has, for each loop, `step` (seconds) and `groups` (seconds by group,
         with `other` for the rest), and `reorder_share`, see `reorders`.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from cifar_lessons import runs
+from cifar_lessons import origins
 from cifar_lessons.interleave import cpu_seconds_elsewhere
 from cifar_lessons.runtime import Runtime, device_name, num_cores
 
@@ -32,7 +32,7 @@ class Conditions:
             command: What the user typed.
             data_digest: md5 of the data files, `synthetic`, or nothing where pixels don't matter.
         """
-        self._facts = runs.provenance(
+        self._facts = origins.provenance(
             command=command,
             device=device_name(runtime.device),
             precision=runtime.precision,

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from cifar_lessons.building import new_model
 from cifar_lessons.config import ModelConfig, OptimConfig, Recipe
 from cifar_lessons.data.loader import Batch
-from cifar_lessons.experiment import new_model
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.runtime import Precision, Runtime, detect
 from cifar_lessons.training.optim import build_optimizer

@@ -46,7 +46,7 @@ def bench_input(
         progress: Print a line a round.
 
     Returns:
-        `values` and `provenance`, ready for JSON and for `runs.record_study("bench_input", …)`.
+        `values` and `provenance`, for JSON and `recording.record_study("bench_input", …)`.
 
     Raises:
         UserError: A value out of range, or damaged data.

@@ -51,7 +51,7 @@ def bench_precision(
         progress: Print what is at work.
 
     Returns:
-        `values` and `provenance`, ready for JSON and for `runs.record_study("bench_precision",
+        `values` and `provenance`, ready for JSON and for `recording.record_study("bench_precision",
         …)`. `values["cells"]` has an entry for each network and batch size: `rates` in images/s,
         `speedup` over fp32 and `memory` in bytes, by precision.
 

@@ -50,7 +50,7 @@ def bench_roofline(
         progress: Print what is at work.
 
     Returns:
-        `values` and `provenance`, ready for JSON and for `runs.record_study("roofline", …)`.
+        `values` and `provenance`, ready for JSON and for `recording.record_study("roofline", …)`.
         Rates are in operations and bytes a second; times are medians of a training step.
 
     Raises:

@@ -13,12 +13,13 @@ from typing import Any
 
 from cifar_lessons import recipes
 from cifar_lessons.benchmark import full_size
+from cifar_lessons.building import new_model
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar, Split, load_or_synthetic
 from cifar_lessons.data.loader import Batch, TrainLoader
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.evaluation.tta import predict_views
-from cifar_lessons.experiment import new_model, objective_of
+from cifar_lessons.experiment import objective_of
 from cifar_lessons.interleave import Contender, take_turns
 from cifar_lessons.runtime import Runtime, detect
 from cifar_lessons.speed.conditions import Conditions
@@ -53,7 +54,7 @@ def bench_speedrun(
         progress: Print a line a round.
 
     Returns:
-        `values` and `provenance`, ready for `runs.record_study("bench_speedrun", …)`.
+        `values` and `provenance`, ready for `recording.record_study("bench_speedrun", …)`.
 
     Raises:
         UserError: A value out of range, or an unknown recipe.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cifar_lessons import experiment, runs, runtime
+from cifar_lessons import building, experiment, origins, recording, runs, runtime
 from cifar_lessons.config import DataConfig, Recipe, from_dict
 from cifar_lessons.data.cifar import Split
 from cifar_lessons.errors import UserError
@@ -57,7 +57,7 @@ def study_tta(root: Path, *, record: bool = False, device: str = "auto", command
     Raises:
         UserError: Nothing is there to look at, or it could not be recorded in the end.
     """
-    if record and runs.is_dirty():
+    if record and origins.is_dirty():
         raise UserError(
             "--record needs committed code, so that the result can be repeated; commit it, or "
             "leave --record out"
@@ -70,7 +70,7 @@ def study_tta(root: Path, *, record: bool = False, device: str = "auto", command
         )
     here = runtime.detect(device=device)
     values = _so_far()
-    provenance = runs.provenance(
+    provenance = origins.provenance(
         command=command,
         device=runtime.device_name(here.device),
         precision=here.precision,
@@ -93,7 +93,7 @@ def study_tta(root: Path, *, record: bool = False, device: str = "auto", command
         entry["facts"] |= {**facts, "commit": commit, "torch": provenance["packages"]["torch"]}
         values["networks"][run.name] = entry
         if record:
-            runs.record_study(STUDY, values, provenance=provenance)
+            recording.record_study(STUDY, values, provenance=provenance)
     text = report.as_text(Recorded(networks(values), provenance, ()))
     path = runs.runs_root() / "studies" / f"{STUDY}.json"
     return f"{text}\n\nrecorded {path}" if record else text
@@ -119,7 +119,7 @@ def measure(run: Run, root: Path | None, here: Runtime) -> tuple[Facts, str]:
     began = time.monotonic()
     recipe = from_dict(Recipe, run.recipe)
     data = experiment.load_data(recipe, root)
-    model = experiment.load_model(run, here)
+    model = building.load_model(run, here)
     test = _look(model, data.test, recipe.data, here)
     found = _scores(test, data.test)
     val: Facts | None = None

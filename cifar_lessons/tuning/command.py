@@ -61,7 +61,7 @@ def tune(
         precision: auto, fp32, bf16 or fp16.
         threads: CPU threads; as many as there are cores if not given.
     """
-    from cifar_lessons import recipes
+    from cifar_lessons import recipes, recording
     from cifar_lessons.config import override
     from cifar_lessons.tuning import space as spaces
 
@@ -74,7 +74,7 @@ def tune(
     deadline = None if seconds is None else time.monotonic() + seconds
     import torch
 
-    from cifar_lessons import experiment, runs
+    from cifar_lessons import experiment
     from cifar_lessons.tuning.search import Found, search
     from cifar_lessons.tuning.search import repeat as repeat_settings
     from cifar_lessons.tuning.storage import shown
@@ -111,7 +111,7 @@ def tune(
         from cifar_lessons.tuning.record import gather, study_name
 
         values, provenance = gather(chosen, found, repeated, space=space, seed=seed)
-        path = runs.record_study(study_name(chosen.name), values, provenance=provenance)
+        path = recording.record_study(study_name(chosen.name), values, provenance=provenance)
         print(f"recorded {path}")
 
 
@@ -157,9 +157,9 @@ def _provenance(found: Any, digest: str) -> dict[str, Any]:
 
     import torch
 
-    from cifar_lessons import runs, runtime
+    from cifar_lessons import origins, runtime
 
-    facts = runs.provenance(
+    facts = origins.provenance(
         command=typed(),
         device=runtime.device_name(found.device),
         precision=found.precision,

@@ -73,7 +73,7 @@ def importances(space: Sequence[Range], trials: Sequence[Trial]) -> dict[str, di
 def gather(
     recipe: Recipe, found: Found, repeated: Found, *, space: Sequence[Range], seed: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a search as `runs.record_study` takes it: values and provenance.
+    """Return a search as `recording.record_study` takes it: values and provenance.
 
     Args:
         recipe: What was tuned.

@@ -11,10 +11,11 @@ from optuna import TrialPruned
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from cifar_lessons.building import new_model
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.errors import UserError
-from cifar_lessons.experiment import new_model, train
+from cifar_lessons.experiment import train
 from cifar_lessons.runtime import Runtime
 from cifar_lessons.training.checkpoint import stop_on_signal
 from cifar_lessons.tuning.alive import BEAT, GRACE, Silences, beating, fail, queue_again

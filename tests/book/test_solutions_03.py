@@ -3,7 +3,7 @@
 import torch
 from exercises import Exercises, cell
 
-from cifar_lessons.experiment import num_parameters
+from cifar_lessons.building import num_parameters
 from cifar_lessons.models.resnet import ResNet
 
 NOTEBOOK = "03_resnet.ipynb"
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cifar_lessons.experiment import num_parameters
+from cifar_lessons.building import num_parameters
 from cifar_lessons.models import build_model
 from cifar_lessons.models.resnet import BasicBlock, ResNet
 

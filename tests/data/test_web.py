@@ -10,7 +10,6 @@ from cifar_lessons.data import web
 from cifar_lessons.data.official import SourceError
 from cifar_lessons.data.web import Broken, RangeRefused
 
-
 PATIENCE = 30.0  # seconds: a busy machine may keep a good answer waiting
 
 

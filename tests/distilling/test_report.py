@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cifar_lessons import plots, runs
+from cifar_lessons import plots, recording, runs
 from cifar_lessons.distilling import report
 from cifar_lessons.evaluation.metrics import Predictions, paired_difference
 
@@ -68,7 +68,7 @@ def test_the_gain_on_validation_is_shown_where_it_is_stored(students):
         for run in students[arm]:
             said = np.where(np.arange(100) < right, labels, (labels + 1) % 10)
             logits = {"val": Predictions(np.eye(10, dtype=np.float32)[said], labels)}
-            (run.folder / "val_logits.npz").write_bytes(runs._npz(logits["val"]))
+            (run.folder / "val_logits.npz").write_bytes(recording._npz(logits["val"]))
             run.final["val_accuracy"] = right / 100
     table = report.arms_table(students, base="labels")
     assert column(table, "The same on validation")[1].startswith("+10.00 (")

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from cifar_lessons import recipes, runs
+from cifar_lessons import recipes, recording
 from cifar_lessons.distilling import results
 from cifar_lessons.distilling.results import ARMS, STUDY, is_current, losses, recorded, share_of
 
@@ -18,7 +18,7 @@ def store(tmp_path, monkeypatch, study):
 
     def write(**changes: object) -> None:
         values = {**study.values, "arms": losses(), **changes}
-        runs.record_study(STUDY, values, provenance=FACTS)
+        recording.record_study(STUDY, values, provenance=FACTS)
 
     return write
 
@@ -53,7 +53,7 @@ def test_students_that_were_recorded_since_are_named(recorded, study):
     recorded("mobilenet_w05_kd", 0.84, weights={"bytes": 1, "sha256": "xyz"})  # no student of it
     assert [run.name for run in results.trained()] == ["mobilenet_w05", "resnet18_w16"]
     values = {**study.values, "arms": losses(), "weights": {"resnet18_w16": "abc"}}
-    runs.record_study(STUDY, values, provenance=FACTS)
+    recording.record_study(STUDY, values, provenance=FACTS)
     found = results.recorded()
     assert found is not None
     assert found.missing == ("mobilenet_w05",)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cifar_lessons import experiment, recipes, runs, studies
+from cifar_lessons import building, experiment, recipes, runs, studies
 from cifar_lessons.config import DataConfig, ModelConfig, OptimConfig, Recipe
 from cifar_lessons.data.cifar import Cifar, synthetic
 from cifar_lessons.distilling import share
@@ -125,6 +125,6 @@ def test_the_teacher_sees_the_students_views_with_its_own_constants(data, tmp_pa
     std = torch.tensor(recipe.data.std)[:, None, None]
     mean = torch.tensor(recipe.data.mean)[:, None, None]
     moved = batch.images + (mean - 0.5) / std
-    network = experiment.load_model(run, FP32)
+    network = building.load_model(run, FP32)
     assert batch.teacher is not None
     torch.testing.assert_close(batch.teacher, network(moved).detach(), atol=1e-4, rtol=1e-4)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_lessons import recipes, runs
+from cifar_lessons import recipes, recording
 from cifar_lessons.config import ArchitectureSearch, ModelConfig, Recipe
 from cifar_lessons.enas.arms import ALONE, CONTROLS
 from cifar_lessons.enas.space import OPERATIONS, plain
@@ -75,7 +75,7 @@ def recorded_search(tmp_path, monkeypatch) -> Callable[..., Any]:
             **{f"p_{op}": [1 / 6] * 30 for op in OPERATIONS},
         }
         means = {k: float(np.mean(v)) for k, v in trace.items() if k not in ("update", "epoch")}
-        runs.write_run(
+        recording.write_run(
             root / name / "seed0",
             recipe=recipes.get(name),
             seed=0,

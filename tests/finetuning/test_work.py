@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cifar_lessons import experiment, recipes, runs
+from cifar_lessons import building, recipes, runs
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import accuracy
 from cifar_lessons.evaluation.predict import predict
@@ -61,7 +61,7 @@ def test_its_weights_give_its_logits(done, pictures, recipe):
     run = runs.read_run(done)
     content = (done / "weights.safetensors").read_bytes()
     assert run.weights["sha256"] == hashlib.sha256(content).hexdigest()
-    model = experiment.load_model(run, FP32)
+    model = building.load_model(run, FP32)
     assert model.num_classes == 3
     found = predict(model, pictures.val, recipe.data, runtime=FP32)
     np.testing.assert_allclose(found.logits, run.logits("val").logits, rtol=1e-3, atol=0.02)
@@ -100,5 +100,5 @@ def test_weights_that_do_not_fit_the_classes_beside_them_are_one_line(done, tmp_
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"classes": ["chart", "house"]}))
     with pytest.raises(UserError, match="does not fit the run beside it") as caught:
-        experiment.load_model(runs.read_run(tmp_path / "changed"), FP32)
+        building.load_model(runs.read_run(tmp_path / "changed"), FP32)
     assert "\n" not in str(caught.value)

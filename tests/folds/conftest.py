@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from cifar_lessons import runs
+from cifar_lessons import recording, runs
 from cifar_lessons.config import ModelConfig, OptimConfig, Recipe, in_fold
 from cifar_lessons.data.cifar import Cifar, Split, synthetic
 from cifar_lessons.data.folds import fold_split
@@ -92,7 +92,7 @@ def write_folds() -> Callable[..., list[Path]]:
                 return (np.eye(10) * 3 + 0.1 * rng.normal(size=(10, 10)))[shown].astype(np.float16)
 
             folder = root / recipe.name / runs.run_key(part, seed)
-            runs.write_run(
+            recording.write_run(
                 folder,
                 recipe=part,
                 seed=seed,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from command_line import Type
 
-from cifar_lessons import recipes, runs
+from cifar_lessons import recipes, recording, runs
 from cifar_lessons.errors import UserError
 from cifar_lessons.folds import study
 from cifar_lessons.folds.command import count_of
@@ -108,7 +108,7 @@ def test_folds_as_planned_are_recorded(typed, write_folds, tmp_path):
     for seed in range(8):
         write_folds(tmp_path / "outputs", base, seed=seed, right=0.8)
     values, provenance = study.gather(base, folds=5, seeds=range(8), out=tmp_path / "outputs")
-    runs.record_study("folds", values, provenance=provenance)
+    recording.record_study("folds", values, provenance=provenance)
     assert (tmp_path / "runs" / "studies" / "folds.json").exists()
     status, out, err = typed("record", "folds_base")
     assert (status, err) == (0, "")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cifar_lessons import recipes, runs
+from cifar_lessons import origins, recipes, recording, runs
 from cifar_lessons.config import override
 from cifar_lessons.errors import UserError
 from cifar_lessons.folds import study
@@ -29,7 +29,7 @@ def outputs(write_folds, base, tmp_path):
 
 def test_finished_repeats_become_a_study_and_come_back(outputs, base):
     values, provenance = study.gather(base, folds=5, seeds=SEEDS, out=outputs)
-    path = runs.record_study("folds", values, provenance=provenance, root=outputs / "runs")
+    path = recording.record_study("folds", values, provenance=provenance, root=outputs / "runs")
     assert path.stat().st_size < 10_000  # no logits
     found = study.recorded(root=outputs / "runs")
     assert found is not None
@@ -89,7 +89,7 @@ def test_only_the_registered_recipe_and_the_plan_are_recorded(outputs, base):
 
 @pytest.mark.parametrize("dirty", [True, False])
 def test_code_that_is_not_committed_is_told_before_anything_is_trained(base, monkeypatch, dirty):
-    monkeypatch.setattr(runs, "is_dirty", lambda: dirty)
+    monkeypatch.setattr(origins, "is_dirty", lambda: dirty)
     expected = pytest.raises(UserError, match="--record needs committed code")
     with expected if dirty else contextlib.nullcontext():
         study.require_recordable(base, folds=5, repeats=8)

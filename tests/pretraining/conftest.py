@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_lessons import runs
+from cifar_lessons import recording
 from cifar_lessons.pretraining.results import REVISION, STUDY, pack
 
 
@@ -56,4 +56,4 @@ def few(recorded, values, provenance):
     recorded("resnet18_w16", 0.89, seeds=range(3))
     recorded("labels10_vicreg", 0.70)
     recorded("simclr_w16", 0.66, weights={"bytes": 1, "sha256": "abc"})
-    runs.record_study(STUDY, values, provenance=provenance)
+    recording.record_study(STUDY, values, provenance=provenance)

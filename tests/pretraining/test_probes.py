@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cifar_lessons import experiment, recipes, runs
+from cifar_lessons import building, experiment, recipes, runs
 from cifar_lessons.config import ModelConfig
 from cifar_lessons.data.cifar import synthetic
 from cifar_lessons.data.label_share import keep_share
@@ -38,7 +38,7 @@ def small(monkeypatch, data, tmp_path):
 
 
 def test_a_probe_a_share_and_draw_of_the_labels_that_runs_have(data, small):
-    model = experiment.new_model(small, seed=0, num_classes=10, runtime=FP32)
+    model = building.new_model(small, seed=0, num_classes=10, runtime=FP32)
     found = probing.probes(model, data, small, FP32)
     # Half a percent of 50 images a class is none.
     assert [(p["share"], p["draw"]) for p in found] == [(0.1, 0), (0.1, 1), (0.1, 2), (1.0, 0)]
@@ -58,7 +58,7 @@ def test_the_study_reads_as_it_was_written(data, small, recorded):
     recorded("simclr_w16", 0.5, weights={"bytes": 1, "sha256": "abc"})
     found = runs.status(small)[0][2]
     assert found is not None
-    model = experiment.new_model(small, seed=7, num_classes=10, runtime=FP32)
+    model = building.new_model(small, seed=7, num_classes=10, runtime=FP32)
     from safetensors.torch import save_file
 
     kept = {k: v.contiguous() for k, v in model.state_dict().items() if "head" not in k}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cifar_lessons import recipes, runs
+from cifar_lessons import recipes, recording
 from cifar_lessons.pretraining import results
 
 
@@ -60,7 +60,7 @@ def test_a_network_with_other_weights_is_left_out_and_named(few, recorded):
 
 def test_without_a_study_of_today_there_is_none(recorded, values, provenance):
     assert results.recorded() is None
-    runs.record_study(results.STUDY, {**values, "revision": 0}, provenance=provenance)
+    recording.record_study(results.STUDY, {**values, "revision": 0}, provenance=provenance)
     assert results.recorded() is None
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from cifar_lessons import experiment, recipes, runs
+from cifar_lessons import building, recipes, recording, runs
 from cifar_lessons.data.cifar import load
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.runtime import Runtime
@@ -25,7 +25,7 @@ def keep(tiny_official, tmp_path: Path, monkeypatch) -> Callable[..., runs.Run]:
 
     def record(name: str, weights_seed: int = 0) -> runs.Run:
         recipe = recipes.get(name)
-        model = experiment.new_model(recipe, seed=weights_seed, num_classes=10, runtime=FP32)
+        model = building.new_model(recipe, seed=weights_seed, num_classes=10, runtime=FP32)
         # Larger logits, so that near ties don't hang on the precision.
         with torch.no_grad():
             for parameter in model.head.parameters():
@@ -33,7 +33,7 @@ def keep(tiny_official, tmp_path: Path, monkeypatch) -> Callable[..., runs.Run]:
         content = save({k: v.contiguous() for k, v in model.state_dict().items()})
         folder = root / name / "seed0"
         facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        runs.write_run(
+        recording.write_run(
             folder,
             recipe=recipe,
             seed=0,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cifar_lessons import experiment, recipes
+from cifar_lessons import building, recipes
 from cifar_lessons.config import ViewsConfig
 from cifar_lessons.data import cifar
 from cifar_lessons.data.cifar import Split
@@ -49,7 +49,7 @@ def test_counts_are_those_of_plain_scoring(keep, run, tiny_official):
         assert measured["images"] == SOME[name]
         assert measured["weights"] == record.weights["sha256"]
         images = data.test[torch.from_numpy(order[: SOME[name]])]
-        model = experiment.load_model(record, FP32)
+        model = building.load_model(record, FP32)
         plain = predict(model, images, config, runtime=FP32)
         assert measured["clean"]["plain"] == measured["clean"]["recorded"] == plain.correct.sum()
         for corruption in ("contrast", "fog"):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from cifar_lessons import reports, runs
+from cifar_lessons import recording, reports
 from cifar_lessons.evaluation.metrics import Predictions
 from cifar_lessons.robustness import tables
 from cifar_lessons.robustness.answers import summed_up
@@ -212,7 +212,7 @@ def test_a_recorded_study_has_a_card(monkeypatch, tmp_path, spoiled):
         "threads": 2,
         "packages": {"torch": "9.8.7"},
     }
-    runs.record_study("corruptions", spoiled, provenance=provenance)
+    recording.record_study("corruptions", spoiled, provenance=provenance)
     assert tables.recorded("corruptions") == json.loads(json.dumps(spoiled))
     assert tables.card("corruptions") == (
         "*Recorded: Made-up CPU, 2 threads, bf16, torch 9.8.7, commit abcdef0, 10 minutes.*"

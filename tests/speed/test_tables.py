@@ -2,7 +2,7 @@
 
 import pytest
 
-from cifar_lessons import runs
+from cifar_lessons import recording
 from cifar_lessons.speed import tables
 from cifar_lessons.tables import Markdown, Table
 
@@ -34,7 +34,7 @@ def test_a_study_is_read_or_absent(monkeypatch, tmp_path, precision_study):
     monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path))
     assert tables.recorded("bench_precision") is None
     assert "bench precision --record" in tables.card(None, "bench_precision")
-    runs.record_study(
+    recording.record_study(
         "bench_precision", precision_study["values"], provenance=precision_study["provenance"]
     )
     found = tables.recorded("bench_precision")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cifar_lessons import recording
 from cifar_lessons.evaluation.view_sets import distinct_views
 from cifar_lessons.tta.results import MERGED, REVISION, SETS, Recorded, networks, sets_as_json
 
@@ -118,7 +119,7 @@ def kept(tmp_path, monkeypatch, tiny_official) -> Callable[..., Any]:
         labels = tiny_official.test[1]
         logits = Predictions(np.eye(10, dtype=np.float32)[labels], labels)
         facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        runs.write_run(
+        recording.write_run(
             folder,
             recipe=recipe,
             seed=0,

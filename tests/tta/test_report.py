@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cifar_lessons import recipes, runs
+from cifar_lessons import recipes, recording, runs
 from cifar_lessons.evaluation.metrics import Predictions
 from cifar_lessons.tta import report
 from cifar_lessons.tta.results import SETS, Recorded
@@ -78,7 +78,9 @@ def test_seeds_are_accounted_for_where_every_seed_was_scored_with_views(recorded
         better = plain.logits.copy()
         wrong = np.flatnonzero(~plain.correct)[: 10 + 2 * seed]
         better[wrong] = np.eye(10)[plain.labels[wrong]]
-        (folder / "test_views_logits.npz").write_bytes(runs._npz(Predictions(better, plain.labels)))
+        (folder / "test_views_logits.npz").write_bytes(
+            recording._npz(Predictions(better, plain.labels))
+        )
     [row] = report.over_seeds().rows
     assert row[:3] == ["speednet", "flip_shift, 25 % of the images", "3"]
     assert row[3].startswith("+0.60 (")  # 12 of 2,000 images on average

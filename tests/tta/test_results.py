@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cifar_lessons import runs
+from cifar_lessons import recording
 from cifar_lessons.evaluation.metrics import Predictions, accuracy, mcnemar, paired_difference
 from cifar_lessons.evaluation.view_sets import VIEW_SETS
 from cifar_lessons.tta import results
@@ -84,7 +84,7 @@ def test_no_study_is_recorded(tmp_path):
 
 
 def write(values) -> None:
-    runs.record_study("tta", values, provenance={"git_dirty": False})
+    recording.record_study("tta", values, provenance={"git_dirty": False})
 
 
 def test_networks_whose_weights_changed_are_left_out_and_named(kept, values):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cifar_lessons import experiment, runs
+from cifar_lessons import building, experiment, origins, runs
 from cifar_lessons.config import DataConfig
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.merging import learn, merge
@@ -24,7 +24,7 @@ FP32 = Runtime(device=torch.device("cpu"), precision="fp32")
 def exact(monkeypatch):
     """fp32, so that what is counted twice is counted alike; and code that counts as committed."""
     monkeypatch.setattr(study.runtime, "detect", lambda **_: FP32)
-    monkeypatch.setattr(runs, "is_dirty", lambda: False)
+    monkeypatch.setattr(origins, "is_dirty", lambda: False)
 
 
 def test_every_number_is_that_of_the_predictions(kept):
@@ -32,7 +32,7 @@ def test_every_number_is_that_of_the_predictions(kept):
     raw, digest = study.measure(run, None, FP32)
     assert digest not in ("", "synthetic")
     net = networks({"networks": {"net": raw}})["net"]
-    model = experiment.load_model(run, FP32)
+    model = building.load_model(run, FP32)
     data = experiment.load_data(experiment.from_dict(experiment.Recipe, run.recipe), None)
     for split, scores in ((data.test, net.test), (data.val, net.val)):
         assert scores is not None
@@ -57,7 +57,7 @@ def test_every_number_is_that_of_the_predictions(kept):
 def test_weights_are_learned_on_validation_and_scored_on_test(kept):
     run = kept("net")
     raw, _ = study.measure(run, None, FP32)
-    model = experiment.load_model(run, FP32)
+    model = building.load_model(run, FP32)
     data = experiment.load_data(experiment.from_dict(experiment.Recipe, run.recipe), None)
     val, test = (
         logits_of_views(model, s, DataConfig(), views=distinct_views(), runtime=FP32)
@@ -158,7 +158,7 @@ def test_no_kept_network_and_uncommitted_code_are_told_before_anything_is_measur
     with pytest.raises(UserError, match="keeps weights; record one first, such as"):
         study.study_tta(None)
     kept("one")
-    monkeypatch.setattr(runs, "is_dirty", lambda: True)
+    monkeypatch.setattr(origins, "is_dirty", lambda: True)
     monkeypatch.setattr(study, "measure", lambda *_: 1 / 0)
     with pytest.raises(UserError, match="--record needs committed code"):
         study.study_tta(None, record=True)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cifar_lessons import runs
+from cifar_lessons import recording
 from cifar_lessons.tuning.trials import (
     Repeats,
     Trial,
@@ -65,7 +65,7 @@ def test_a_search_survives_the_way_through_json(tuning, tmp_path):
     assert values["best"] == best(tuning.trials).number
     assert values["noise"] == noise(tuning.repeats)
     assert recorded(root=tmp_path) is None
-    runs.record_study(
+    recording.record_study(
         "tuning", values, provenance={**tuning.provenance, "git_dirty": False}, root=tmp_path
     )
     back = recorded(root=tmp_path)
