@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cifar_lessons import building, experiment, origins, runs
-from cifar_lessons.config import DataConfig
+from cifar_lessons.config import DataConfig, Recipe, from_dict
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.merging import learn, merge
 from cifar_lessons.evaluation.metrics import Predictions, accuracy, per_class_accuracy
@@ -33,7 +33,7 @@ def test_every_number_is_that_of_the_predictions(kept):
     assert digest not in ("", "synthetic")
     net = networks({"networks": {"net": raw}})["net"]
     model = building.load_model(run, FP32)
-    data = experiment.load_data(experiment.from_dict(experiment.Recipe, run.recipe), None)
+    data = experiment.load_data(from_dict(Recipe, run.recipe), None)
     for split, scores in ((data.test, net.test), (data.val, net.val)):
         assert scores is not None
         seen = logits_of_views(model, split, DataConfig(), views=distinct_views(), runtime=FP32)
@@ -58,7 +58,7 @@ def test_weights_are_learned_on_validation_and_scored_on_test(kept):
     run = kept("net")
     raw, _ = study.measure(run, None, FP32)
     model = building.load_model(run, FP32)
-    data = experiment.load_data(experiment.from_dict(experiment.Recipe, run.recipe), None)
+    data = experiment.load_data(from_dict(Recipe, run.recipe), None)
     val, test = (
         logits_of_views(model, s, DataConfig(), views=distinct_views(), runtime=FP32)
         for s in (data.val, data.test)
