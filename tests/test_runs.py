@@ -21,7 +21,9 @@ def folders(tmp_path: Path) -> Folders:
 
 @pytest.fixture
 def recipe() -> Recipe:
-    return recipes.simple_cnn()  # band 0.71 to 0.76, seeds 0 to 4, keeps no weights
+    return dataclasses.replace(
+        recipes.simple_cnn(), keep_weights=False
+    )  # band 0.71 to 0.76, 5 seeds
 
 
 @pytest.fixture
