@@ -24,20 +24,29 @@ def git(*arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def commit() -> dict[str, object]:
+    """Return the commit of the checkout, and whether files differ from it."""
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": git("rev-parse", "HEAD") or "", "dirty": changed != ""}
+
+
 def write_stamp(app: Sphinx, exception: Exception | None) -> None:
     """Write it when the pages are whole."""
     if exception is not None or app.builder.format != "html":
         return
-    stamp = {
-        "commit": git("rev-parse", "HEAD") or "",
-        "dirty": git("status", "--porcelain", "--untracked-files=no") != "",
-        "seconds": {
-            page: round(data["exec_data"]["runtime"], 1)
-            for page, data in sorted(app.env.nb_metadata.items())
-            if data.get("exec_data", {}).get("runtime") is not None
-        },
+    seconds = {
+        page: round(data["exec_data"]["runtime"], 1)
+        for page, data in sorted(app.env.nb_metadata.items())
+        if data.get("exec_data", {}).get("runtime") is not None
     }
-    path = Path(app.outdir) / STAMP
+    stamp = commit() | {"seconds": seconds}
+    (Path(app.outdir) / STAMP).write_text(json.dumps(stamp, indent=1) + "\n", "utf-8")
+
+
+def refresh(pages: Path) -> None:
+    """Name today's commit: the same pages would come of it (unchanged.py)."""
+    path = pages / STAMP
+    stamp = json.loads(path.read_text("utf-8")) | commit()
     path.write_text(json.dumps(stamp, indent=1) + "\n", "utf-8")
 
 
