@@ -1,11 +1,15 @@
 """Proves that the report of the walk hides nothing, and that the status page shows what it says."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import walk_report
+from bs4 import BeautifulSoup
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
 from walk import Notes, Walk, write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,6 +131,36 @@ def test_the_status_page_shows_the_report():
     assert "```{walk-report}\n```" in page
     assert RECORDED == walk_report.REPORT
     assert "make walk" in page
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_page_shows_what_the_file_says(walk, recorded, tmp_path, monkeypatch):
+    """Rendered by Sphinx, with a table that has headers."""
+    monkeypatch.setattr(walk_report, "REPORT", tmp_path / "walk.json")
+    if recorded:
+        saw(walk, "a.html", "<b>bad</b>", rule="color-contrast", impact="serious")
+        write(walk.report(PAGES, **ABOUT), tmp_path / "walk.json")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "index.md").write_text("# Page\n\n```{walk-report}\n```\n")
+    (source / "conf.py").write_text("extensions = ['myst_parser', 'walk_report']\n")
+    warnings = io.StringIO()
+    with patch_docutils(), docutils_namespace():
+        places = (source, source, tmp_path / "html", tmp_path / "doctrees")
+        Sphinx(*map(str, places), "html", status=None, warning=warnings).build()
+    assert warnings.getvalue() == ""
+    page = BeautifulSoup((tmp_path / "html" / "index.html").read_text("utf-8"), "html.parser")
+    rows = [[c.get_text() for c in row.find_all(["td", "th"])] for row in page.select("tr")]
+    if not recorded:
+        assert "make book walk" in page.get_text()
+        assert rows == []
+        return
+    assert ["What was checked", "Pages", "Findings"] in rows
+    assert ["links lead somewhere", "1", "1"] in rows
+    assert ["color-contrast", "serious", "1"] in rows
+    assert page.select("table thead th")
+    assert "<b>bad</b>" in page.get_text()
+    assert "search: did not run" in page.get_text()
 
 
 @pytest.mark.skipif(not RECORDED.is_file(), reason="no walk is recorded; `make walk` does it")
