@@ -185,6 +185,7 @@ def opener(browser: Any, site: str, scheme: Any, width: int) -> Iterator[Any]:
         chromium.watch(tab, trouble)
         tab.on("websocket", lambda socket: trouble.append(f"asked for {socket.url}"))
         tab.goto(f"{site}/{page}", wait_until="networkidle")
+        tab.evaluate("window.MathJax?.startup?.promise.then(() => null)")
         return tab
 
     chromium.cut_off(context, trouble)
@@ -301,16 +302,19 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(place, fresh, not
     open_page, trouble = fresh
     notes.page = place
     tab = open_page(place)
-    unseen, trapped = [], []
-    for _ in range(1_000):
+    unseen, trapped, rounds = [], [], 0
+    for _ in range(2_000):
         tab.keyboard.press("Tab")
         settle(tab)
         here = tab.evaluate(FOCUSED)
-        if here is None:  # past the last one
-            break
+        if here is None:  # past the last one: wherever the first round began, the second is whole
+            rounds += 1
+            if rounds == 2:
+                break
+            continue
         again, html, visible = here
         if again:
-            trapped = [f"never leaves {html}"]
+            trapped = [] if rounds else [f"never leaves {html}"]
             break
         if not visible:
             unseen.append(html)
