@@ -15,7 +15,7 @@ export CIFAR_LESSONS_PROFILE
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book lab test test-pages data format check clean
+.PHONY: help setup book address bench-book lab test test-pages walk test-newest data format check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -40,14 +40,23 @@ setup: $(VENV)/.installed node_modules/.installed ## install what the other targ
 
 # --- Book ----------------------------------------------------------------------------------
 
-# Every page is read anew, since Sphinx warns of a page only while it reads it: a second build
-# would pass what the first one refused. What the notebooks gave is kept (book/_ext/execution_cache.py).
+# Nothing has changed since the pages were built without a warning: they stay (book/_ext/unchanged.py).
+# Otherwise every page is read anew, since Sphinx warns of a page only while it reads it: a second
+# build would pass what the first one refused. What the notebooks gave is kept (execution_cache.py).
 # --toc must be absolute: a relative one is looked up in book/.
 book: setup ## run every notebook and render the book
-	@rm -rf _build/html _build/.doctrees
-	$(BIN)/jupyter-book build book --config "$(CURDIR)/_config.yml" --toc "$(CURDIR)/_toc.yml" \
-		--path-output . -W -n --keep-going
+	@if $(BIN)/python book/_ext/unchanged.py; then echo "The pages are up to date."; else \
+		rm -rf _build/html _build/.doctrees && \
+		$(BIN)/jupyter-book build book --config "$(CURDIR)/_config.yml" --toc "$(CURDIR)/_toc.yml" \
+			--path-output . -W -n --keep-going && \
+		mv _build/inputs _build/html/inputs; fi
 	@echo $(HTML)
+
+address: $(VENV)/.installed ## write the public address of _config.yml into the notebooks
+	$(BIN)/python book/_ext/first_cell.py
+
+bench-book: setup ## build from nothing and again, weigh the pages, print both against the targets
+	$(BIN)/python book/_ext/bench_book.py
 
 # JupyterLab is an editor, not a part of what the pages need, so it is installed when first asked for.
 lab: setup ## open the notebooks in JupyterLab, which is installed the first time
@@ -64,7 +73,23 @@ test: setup ## unit tests, then every notebook
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --nbmake --nbmake-timeout=300 book/
 
 test-pages: setup ## the rendered pages, after `make book`
-	$(BIN)/pytest tests/book/test_pages.py
+	$(BIN)/pytest -n $(WORKERS) tests/book/test_pages.py
+
+# The report is kept whatever it says, and then `make` fails if there is a finding.
+walk: setup ## the same, and keep its report for the page on how this copy was built
+	@rm -f _build/walk.json
+	@$(BIN)/pytest -n $(WORKERS) tests/book/test_pages.py; ended=$$?; \
+		cp _build/walk.json book/walk.json && exit $$ended
+
+# An environment of its own, so that a release shows what it breaks before anything is pinned to it.
+# Deprecations are errors, as in all tests (pyproject.toml). A .venv-newest that is there is brought up to date.
+NEWEST := .venv-newest
+test-newest: ## unit tests with the newest PyTorch and others that pyproject.toml allows
+	@test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --disable-pip-version-check --upgrade --upgrade-strategy eager \
+		-e '.[deploy,parquet,test,tune]'
+	$(NEWEST)/bin/python -m pip list --disable-pip-version-check
+	OMP_NUM_THREADS=1 $(NEWEST)/bin/pytest -n $(WORKERS) --timeout=600 --ignore=tests/book tests
 
 check: setup ## lint, format and types, changing nothing
 	$(BIN)/ruff check

@@ -1,10 +1,12 @@
 """Mirrors book/_ext/."""
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import unchanged
 
 EXT = Path(__file__).resolve().parents[2] / "book" / "_ext"
 
@@ -124,3 +126,119 @@ def test_the_demo_is_exported_once_and_again_when_its_weights_change(places, mon
     # Jupyter Book loads every *.js and *.css of a static folder on every page.
     assert not [name for name in names if name.endswith((".js", ".css"))]
     assert len(list((places / "models").iterdir())) == 1
+
+
+# --- Pages that are up to date -----------------------------------------------------------------
+
+
+@pytest.fixture
+def repository(places, monkeypatch) -> Path:
+    """A repository with a library, a chapter, a record and pages of a build that ended well."""
+    for name, text in {
+        "cifar_lessons/models.py": "x = 1",
+        "book/01_data.ipynb": "{}",
+        "book/claims.toml": "a = 1",
+        "book/walk.json": "{}",
+        "book/_ext/figures.py": "x = 1",
+        "runs/simple_cnn/seed0/run.json": "{}",
+        "_config.yml": "title: A",
+        "package-lock.json": "{}",
+        "_build/html/built.json": '{"commit": "old", "dirty": true, "seconds": {"01_data": 3}}',
+    }.items():
+        path = places / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setattr(unchanged, "ROOT", places)
+    monkeypatch.setattr(unchanged, "BUILD", places / "_build")
+    monkeypatch.setattr(unchanged.execution_cache, "ROOT", places)
+    assert not unchanged.is_unchanged()
+    (places / "_build" / "inputs").rename(places / "_build" / unchanged.SEEN)
+    return places
+
+
+def test_pages_stay_while_nothing_changes_and_then_name_todays_commit(repository, monkeypatch):
+    monkeypatch.setattr(unchanged.build_stamp, "commit", lambda: {"commit": "new", "dirty": False})
+    assert unchanged.is_unchanged()
+    stamp = json.loads((repository / "_build/html/built.json").read_text())
+    assert stamp == {"commit": "new", "dirty": False, "seconds": {"01_data": 3}}
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "cifar_lessons/models.py",
+        "cifar_lessons/new.py",
+        "book/01_data.ipynb",
+        "book/claims.toml",
+        "book/walk.json",
+        "book/_ext/figures.py",
+        "book/_ext/templates/new.html",
+        "runs/simple_cnn/seed0/run.json",
+        "runs/simple_cnn/seed1/run.json",
+        "data/cifar-10-batches-py/test_batch",
+        "_config.yml",
+        "package-lock.json",
+        "CHANGELOG.md",
+    ],
+)
+def test_pages_are_built_again_when_anything_that_they_show_changes(repository, file):
+    path = repository / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("changed")
+    assert not unchanged.is_unchanged()
+    assert not unchanged.is_unchanged(), "asking alone remembers nothing"
+
+
+def test_pages_are_built_again_after_a_file_goes_or_the_profile_changes(repository, monkeypatch):
+    monkeypatch.setenv("CIFAR_LESSONS_PROFILE", "full")
+    assert not unchanged.is_unchanged()
+    monkeypatch.setenv("CIFAR_LESSONS_PROFILE", "quick")
+    assert unchanged.is_unchanged()
+    (repository / "runs/simple_cnn/seed0/run.json").unlink()
+    assert not unchanged.is_unchanged()
+
+
+def test_what_changes_during_a_build_counts_as_changed_after_it(repository):
+    (repository / "book/01_data.ipynb").write_text("first")
+    assert not unchanged.is_unchanged()
+    (repository / "book/01_data.ipynb").write_text("second")  # while the build runs
+    (repository / "_build" / "inputs").rename(repository / "_build" / unchanged.SEEN)
+    assert not unchanged.is_unchanged()
+
+
+def test_what_an_editor_or_python_leaves_behind_changes_nothing(repository):
+    for name in ("book/.ipynb_checkpoints/01_data.ipynb", "book/_ext/__pycache__/a.pyc"):
+        (repository / name).parent.mkdir()
+        (repository / name).write_text("x")
+    assert unchanged.is_unchanged()
+
+
+def test_make_remembers_a_build_only_after_it_ended_well():
+    recipe = (EXT.parents[1] / "Makefile").read_text().partition("\nbook: ")[2].partition("\n\n")[0]
+    steps = [recipe.index(s) for s in ("unchanged.py", "rm -rf", "jupyter-book build", "mv _build")]
+    assert steps == sorted(steps)
+    between = recipe[steps[2] : steps[3]]
+    assert " -W -n --keep-going && \\" in between
+    assert ";" not in between
+
+
+# --- The public address ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "repository", "issues", "colab"),
+    [
+        ("", False, False, False),
+        (None, False, False, False),
+        ("https://github.com/example/lessons.git/", True, True, True),
+        ("https://example.org/group/lessons", True, False, False),
+    ],
+)
+def test_buttons_follow_the_one_setting(address, repository, issues, colab):
+    config = Config()
+    config.html_theme_options = {"repository_url": address}
+    load("public_address").place_buttons(None, config)
+    options = config.html_theme_options
+    assert options["use_repository_button"] == repository
+    assert options["use_issues_button"] == issues
+    assert bool(options["launch_buttons"]) == colab

@@ -19,7 +19,7 @@ from cifar_lessons.speed import figures as speed
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 
-MOST_CELLS, MOST_LINES = 25, 12
+MOST_CELLS, MOST_LINES = 25, 12  # beside the first cell, which all chapters share
 # What belongs into the library, or was done by `make data`.
 FORBIDDEN = {
     r"rcParams|plt\.style|plt\.rc\b|sns\.set|set_theme": "styling",
@@ -121,8 +121,8 @@ def faults(notebook: NotebookNode) -> list[str]:
     """Return what breaks the rules, a line each."""
     found = []
     code = [c for c in notebook.cells if c.cell_type == "code"]
-    if len(code) > MOST_CELLS:
-        found.append(f"{len(code)} code cells, more than {MOST_CELLS}")
+    if len(code) > MOST_CELLS + 1:
+        found.append(f"{len(code)} code cells, more than {MOST_CELLS} and the first")
     if not code or not re.search(
         r"from cifar_lessons import .*\bnotebook\b|import cifar_lessons\.notebook", code[0].source
     ):
@@ -209,8 +209,8 @@ def test_a_fault_is_found(cell, words):
 
 def test_faults_of_the_whole_notebook_are_found():
     notebook = good()
-    notebook.cells = [new_code_cell("x = 1")] * 26
+    notebook.cells = [new_code_cell("x = 1")] * 27
     notebook.metadata = nbformat.from_dict({})
-    assert "26 code cells" in faults(notebook)[0]
+    assert "27 code cells" in faults(notebook)[0]
     assert "does not import cifar_lessons.notebook" in faults(notebook)[1]
     assert "kernel" in faults(notebook)[2]

@@ -1,20 +1,24 @@
 """Proves that the rendered pages are whole, work offline, and can be used by everyone.
 
 Run `make book` first. The first half reads the files; the second opens every page in a browser.
+What was checked and found is kept in `_build/walk.json`, and by `make walk` for the status page.
 """
 
 import functools
+import io
 import re
-import threading
+from base64 import b64decode
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
-from browser import CHROMIUM, FLAGS, needs_browser
-from bs4 import BeautifulSoup
+from browser import needs_browser
+from bs4 import BeautifulSoup, Tag
+from PIL import Image
+
+from cifar_lessons.deploy import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
@@ -54,13 +58,13 @@ def loaded(soup: BeautifulSoup) -> Iterator[str]:
 
 
 @each_page
-def test_nothing_is_loaded_from_elsewhere(page):
+def test_nothing_is_loaded_from_elsewhere(page, notes):
     outside = [a for a in loaded(read(page)) if urlsplit(a).netloc]
-    assert outside == []
+    notes.check("nothing is loaded from elsewhere", outside)
 
 
 @each_page
-def test_every_link_within_the_book_leads_somewhere(page):
+def test_every_link_within_the_book_leads_somewhere(page, notes):
     soup = read(page)
     addresses = {t["href"] for t in soup.find_all("a", href=True)} | set(loaded(soup))
     broken = []
@@ -75,26 +79,62 @@ def test_every_link_within_the_book_leads_somewhere(page):
             name = target.resolve().relative_to(HTML.resolve()).as_posix()
             if unquote(anchor) not in anchors(name):
                 broken.append(f"{address}: no such place on that page")
-    assert broken == []
+    notes.check("every link within the book leads somewhere", broken)
 
 
 @each_page
-def test_every_image_says_what_it_shows(page):
+def test_every_image_says_what_it_shows(page, notes):
     wordless = [
         str(image.get("src"))[:80]
         for image in read(page).find_all("img")
         # A file's name is what MyST-NB puts where a notebook gives no alt text.
         if len(image.get("alt", "").split()) < 2 or re.search(r"\.\w{3,4}$", image["alt"])
     ]
-    assert wordless == []
+    notes.check("every image says what it shows", wordless)
+
+
+def blank(page: str, image: Tag) -> bool:
+    """Return whether a picture that a cell drew is of one colour; a drawing of lines is not."""
+    source = str(image.get("src"))
+    if source.startswith("data:image/png;base64,"):
+        file: Any = io.BytesIO(b64decode(source.partition(",")[2]))
+    elif Path(source).suffix in (".png", ".jpg", ".jpeg") and not urlsplit(source).scheme:
+        file = (HTML / page).parent / unquote(source)
+    else:
+        return False
+    with Image.open(file) as opened:
+        flat = opened.convert("RGBA")
+    return all(low == high for low, high in flat.getextrema()) and min(flat.size) > 1
 
 
 @each_page
-def test_outputs_hold_no_error_warning_or_ladder_of_progress_bars(page):
+def test_no_figure_and_no_output_is_empty(page, notes):
+    soup = read(page)
+    empty = [i["src"][:80] for i in soup.select(".cell_output img, figure img") if blank(page, i)]
+    # Scripts and the containers of widgets are filled in the browser, which looks below.
+    kinds = "img, svg, canvas, iframe, script, video, table, button, input"
+    for output in soup.select(".cell_output > .output"):
+        if not output.get_text(strip=True) and not output.select_one(kinds):
+            empty.append(f"an empty output: {str(output)[:120]}")
+    notes.check("no figure and no output is empty", empty)
+
+
+LADDERS = {
+    r"Traceback \(most recent call last\)": "a traceback",
+    r"\w*Warning: .*": "a warning",
+    r"\d+%\|.*|.*\d(?:it/s|s/it)\b.*": "a progress bar",
+}
+
+
+@each_page
+def test_outputs_hold_no_error_warning_or_ladder_of_progress_bars(page, notes):
     text = "\n".join(o.get_text() for o in read(page).select(".cell_output"))
-    assert "Traceback (most recent call last)" not in text
-    assert re.findall(r"\w*Warning: .*", text) == []
-    assert re.findall(r"\d+%\|.*", text) == []
+    found = [
+        f"{what}: {m[0][:100]}"
+        for pattern, what in LADDERS.items()
+        for m in re.finditer(pattern, text)
+    ]
+    notes.check("outputs hold no error, no warning and no progress bar", found)
 
 
 def test_every_chapter_shows_its_outputs():
@@ -106,86 +146,192 @@ def test_every_chapter_shows_its_outputs():
 # --- A browser -----------------------------------------------------------------------------
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves the book without a line for each request."""
-
-    def log_message(self, *_: object) -> None:
-        pass
+DESKTOP, PHONE = 1280, 400  # pixels wide
+# (theme, width, what axe looks at): from one to the next a page is restyled, not loaded anew. All
+# rules see both themes and both widths; how colours stand out is all that the others could change.
+VIEWS: list[tuple[Any, int, dict[str, Any]]] = [
+    ("light", DESKTOP, {}),
+    ("dark", DESKTOP, {"runOnly": ["color-contrast"]}),
+    ("dark", PHONE, {}),
+    ("light", PHONE, {"runOnly": ["color-contrast"]}),
+]
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
     """The address of the book on this machine."""
-    handler = functools.partial(Quiet, directory=str(HTML))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with chromium.served(HTML) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+    with chromium.launched() as started:
+        yield started
 
 
-@pytest.fixture(params=[("light", 1280), ("dark", 400)], ids=["light-wide", "dark-narrow"])
-def opened(request, browser, site) -> Iterator[Any]:
-    """A function that opens a page, and a list of all that went wrong meanwhile."""
-    scheme, width = request.param
+def opener(browser: Any, site: str, scheme: Any, width: int) -> Iterator[Any]:
+    """Yield a function that opens a page, and a list of all that went wrong meanwhile."""
     context = browser.new_context(
         color_scheme=scheme,
         viewport={"width": width, "height": 900},
         reduced_motion="reduce",
     )
+    context.set_default_timeout(180_000)  # the machine may be busy; what is broken stays so
     trouble: list[str] = []
-
-    def guard(route: Any) -> None:
-        if urlsplit(route.request.url).hostname == "127.0.0.1":
-            route.continue_()
-        else:
-            trouble.append(f"asked for {route.request.url}")
-            route.abort()
 
     def open_page(page: str) -> Any:
         tab = context.new_page()
-        tab.on("console", lambda m: m.type == "error" and trouble.append(f"console: {m.text}"))
-        tab.on("pageerror", lambda e: trouble.append(f"script: {e}"))
-        tab.on("response", lambda r: r.status >= 400 and trouble.append(f"{r.status} {r.url}"))
+        chromium.watch(tab, trouble)
+        tab.on("websocket", lambda socket: trouble.append(f"asked for {socket.url}"))
         tab.goto(f"{site}/{page}", wait_until="networkidle")
+        tab.evaluate("window.MathJax?.startup?.promise.then(() => null)")
         return tab
 
-    context.route("**/*", guard)
+    chromium.cut_off(context, trouble)
     yield open_page, trouble
     context.close()
 
 
+@pytest.fixture
+def fresh(browser, site) -> Iterator[Any]:
+    yield from opener(browser, site, *VIEWS[0][:2])
+
+
+@pytest.fixture(params=[("light", DESKTOP), ("dark", PHONE)], ids=["light-wide", "dark-narrow"])
+def opened(request, browser, site) -> Iterator[Any]:
+    yield from opener(browser, site, *request.param)
+
+
+def restyle(tab: Any, scheme: Any, width: int) -> None:
+    """Show a page in another theme and at another width."""
+    if tab.viewport_size["width"] != width:
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.wait_for_timeout(500)  # the theme waits until a window is no longer pulled
+    tab.emulate_media(color_scheme=scheme)
+    tab.wait_for_function("theme => document.documentElement.dataset.theme == theme", arg=scheme)
+    settle(tab)
+
+
+def settle(tab: Any) -> None:
+    """Wait until nothing moves."""
+    tab.evaluate("Promise.all(document.getAnimations().map(a => a.finished.catch(() => {})))")
+
+
+def broken_rules(tab: Any, options: dict[str, Any]) -> tuple[str, list[tuple[str, str, str]]]:
+    """Return axe's version, and (rule, impact, place) of each element that breaks one."""
+    told = tab.evaluate(
+        "options => axe.run(document, options)", {"resultTypes": ["violations"]} | options
+    )
+    return told["testEngine"]["version"], [
+        (v["id"], v["impact"] or "", n["html"][:120])
+        for v in told["violations"]
+        for n in v["nodes"]
+    ]
+
+
 @needs_browser
 @each_page
-def test_page_in_a_browser(page, opened):
-    open_page, trouble = opened
+def test_page_in_a_browser(page, fresh, notes):
+    open_page, trouble = fresh
     tab = open_page(page)
-    assert trouble == []
-
-    formulas = tab.locator(".math").count()
-    assert tab.locator("mjx-container").count() >= formulas, "formulas that were not set"
-    assert tab.locator("mjx-merror").count() == 0, "formulas with an error in them"
+    unset = tab.locator(".math").count() - tab.locator("mjx-container").count()
+    wrong = tab.locator("mjx-merror").all_text_contents()
+    wrong += [f"{unset} are not set"] if unset > 0 else []
+    notes.check("every formula is set", wrong)
 
     widgets = tab.locator('script[type="application/vnd.jupyter.widget-view+json"]').count()
-    assert tab.locator(".jupyter-widgets").count() >= widgets, "widgets that were not drawn"
+    undrawn = widgets - tab.locator(".jupyter-widgets").count()
+    notes.check("every widget is drawn", [f"{undrawn} are not"] if undrawn > 0 else [])
 
-    too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert tab.evaluate(too_wide) <= 0, "the page scrolls sideways"
+    missing = "[...document.images].filter(i => i.complete && !i.naturalWidth && i.src)"
+    notes.check("every image is drawn", tab.evaluate(f"{missing}.map(i => i.src.slice(0, 120))"))
 
-    tab.evaluate(AXE.read_text())
-    found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    assert [(v["id"], [n["html"][:120] for n in v["nodes"][:3]]) for v in found] == []
+    tab.keyboard.press("Tab")
+    settle(tab)
+    first = tab.evaluate(
+        "[document.activeElement.getAttribute('href'), "
+        "document.activeElement.getBoundingClientRect().top >= 0]"
+    )
+    skips = first == ["#main-content", True]
+    notes.check("the first key Tab offers to skip to the text", [] if skips else [first])
+    tab.evaluate("document.activeElement.blur()")
+
+    tab.evaluate(AXE.read_text("utf-8"))
+    for scheme, width, options in VIEWS:
+        restyle(tab, scheme, width)
+        view = f"{scheme}, {width} px"
+        too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        wide = tab.evaluate(too_wide)
+        notes.check(
+            "the page does not scroll sideways", [f"by {wide} px"] if wide > 0 else [], view=view
+        )
+        version, broken = broken_rules(tab, options)
+        for rule, impact, place in broken:
+            notes.check("axe", [place], view=view, rule=rule, impact=impact)
+        notes.check("axe", [])
+    asked = "asks no other server, and the console shows no error"
+    notes.check(asked, trouble)
+    notes.about = {
+        "browser": f"Chromium {tab.context.browser.version}",
+        "axe": version,
+        "views": [f"{scheme}, {width} px" for scheme, width, _ in VIEWS],
+    }
+
+
+WITH_CONTROLS = ("index.html", "claims.html", "08_evaluation.html", "12b_browser.html")
+# What has the focus: whether it had it before, what it is, and whether one can see that.
+FOCUSED = """() => {
+  const e = document.activeElement;
+  if (!e || e === document.body) return null;
+  const shown = (x) => {
+    const s = getComputedStyle(x);
+    return (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== "none";
+  };
+  window.reached ??= new Set();
+  const again = window.reached.has(e);
+  window.reached.add(e);
+  const visible = shown(e) || shown(e.parentElement) || (e.labels?.[0] && shown(e.labels[0]));
+  return [again, e.outerHTML.slice(0, 120), Boolean(visible)];
+}"""
+
+
+@needs_browser
+@pytest.mark.parametrize("place", WITH_CONTROLS)
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(place, fresh, notes):
+    open_page, trouble = fresh
+    notes.page = place
+    tab = open_page(place)
+    unseen, trapped, rounds = [], [], 0
+    for _ in range(2_000):
+        tab.keyboard.press("Tab")
+        settle(tab)
+        here = tab.evaluate(FOCUSED)
+        if here is None:  # past the last one: wherever the first round began, the second is whole
+            rounds += 1
+            if rounds == 2:
+                break
+            continue
+        again, html, visible = here
+        if again:
+            trapped = [] if rounds else [f"never leaves {html}"]
+            break
+        if not visible:
+            unseen.append(html)
+    reached = tab.evaluate(
+        """() => {
+          const can = "a[href], button, input, select, textarea, summary, [tabindex='0']";
+          return [...document.querySelectorAll(can)].filter((e) => !window.reached?.has(e)
+              && !e.disabled && e.tabIndex >= 0 && e.type !== "radio"
+              && e.checkVisibility({visibilityProperty: true})
+              && !e.closest("dialog, [inert]"))
+            .map(e => e.outerHTML.slice(0, 120));
+        }"""
+    )
+    missed = [f"not reached: {html}" for html in reached]
+    notes.check("the key Tab reaches every control and is never trapped", trapped + missed)
+    notes.check("what has the focus shows it", unseen)
+    assert trouble == []
 
 
 @needs_browser
