@@ -18,10 +18,15 @@ UNLINKED = re.compile(r"glossary|references|api.*|genindex|search")
 BY_HAND = frozenset({"head", "kernel", "split", "student", "teacher", "view", "width"})
 # Terms that are something else on a page, or on its first lines: there, by hand alone as well.
 ELSE = {
+    "07_many_machines": {"padding"},  # of a list of images
+    "08_evaluation": {"claim", "filter"},  # verbs
     "08b_inside": {"rank"},  # of a pixel
+    "08c_robustness": {"loss"},  # of accuracy
     "10_tta": {"recipe"},  # a way to do it
     "11_distillation": {"trial", "warm-up"},  # a short one; of a term in the loss
-    "12_deployment": {"calibration", "fold", "recipe", "warm-up"},  # of 8 bits; a verb; of a timing
+    # Of 8 bits; a verb; of accuracy; a way to do it; of a timing.
+    "12_deployment": {"calibration", "fold", "loss", "recipe", "warm-up"},
+    "12b_browser": {"filter", "loss"},  # of pictures; of time
     "12c_own_pictures": {"fold"},  # a verb
     "13_simclr": {"normalisation", "reward"},  # of a vector; a verb
 }
