@@ -145,11 +145,11 @@ def _name(
     for label, (cost, _) in spots.items():
         (x, bottom), (_, top) = to_pixels([(cost, end) for end in bars[label]])
         seeds.append((x - 2, bottom, x + 2, top))
-    pixel = figure.dpi / 72  # a point
+    pixel, frame = figure.dpi / 72, axes.get_window_extent()  # pixels of a point
     centres = place(
         points,
         [(e.width + 2 * pixel, e.height) for e in extents],
-        axes.get_window_extent().extents.tolist(),
+        (frame.x0, frame.y0, frame.x1, frame.y1),
         obstacles=seeds,
         gap=4.5 * pixel,
         unit=pixel,
