@@ -27,7 +27,7 @@ def place(
     """Return the centre of each name, the first ones served first; None where there is no room.
 
     Names go as near to their points as they can, and the lines that lead from one to the other
-    cross no name where that can be had.
+    cross neither names nor other points where that can be had.
 
     Args:
         points: Centres of the points.
@@ -46,7 +46,8 @@ def place(
     taken: list[Box] = [*kept_free, *obstacles]
     lines: list[tuple[Spot, Spot]] = []
     found: list[Spot | None] = []
-    for point, size in zip(points, sizes, strict=True):
+    for index, (point, size) in enumerate(zip(points, sizes, strict=True)):
+        others = [*taken[:index], *taken[index + 1 :]]  # but the point's own box
         best: tuple[float, Spot] | None = None
         for away, centre in _spots(point, size, gap, unit):
             if best and best[0] <= away:
@@ -54,8 +55,8 @@ def place(
             box = _around(centre, size)
             if not _inside(box, within) or any(_overlap(box, other) for other in taken):
                 continue
-            crossed = sum(_meets(line, box) for line in lines)
-            crossed += sum(_meets((point, centre), b) for b in taken[len(kept_free) :])
+            crossed = sum(_crossed(line, [box]) for line in lines)
+            crossed += _crossed((point, centre), others)
             cost = away + 30 * unit * crossed
             if best is None or cost < best[0]:
                 best = cost, centre
@@ -99,9 +100,13 @@ def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _meets(line: tuple[Spot, Spot], box: Box) -> bool:
-    """Return whether a line runs through a box, seen at 25 places along it."""
+def _crossed(line: tuple[Spot, Spot], boxes: Sequence[Box]) -> int:
+    """Return how many boxes a line runs through, seen at 25 places along it."""
+    if not boxes:
+        return 0
     ends: npt.NDArray[np.float64] = np.array(line)
     along = np.linspace(0, 1, 25)[:, None]
-    x, y = (ends[0] + along * (ends[1] - ends[0])).T
-    return bool(((x > box[0]) & (x < box[2]) & (y > box[1]) & (y < box[3])).any())
+    x, y = (ends[0] + along * (ends[1] - ends[0])).T[:, :, None]
+    left, bottom, right, top = np.array(boxes).T
+    inside = (x > left) & (x < right) & (y > bottom) & (y < top)  # (25, boxes)
+    return int(inside.any(axis=0).sum())

@@ -46,7 +46,7 @@ def accuracy_for_cost(found: RunsByLabel) -> Figure:
     if not shown:
         return empty_figure()
     many = len(shown) > 20
-    figure, axes = new_axes(9, 7.5 if many else 5.2)
+    figure, axes = new_axes(7.2, 7.5 if many else 5.2)
     kinds = list(dict.fromkeys(_kind(runs[0]) for runs in shown.values()))
     spots, bars = {}, {}
     for label, runs in shown.items():
@@ -102,7 +102,7 @@ def verdicts(counts: Mapping[str, int]) -> Figure:
     total = sum(counts.values())
     if not total:
         return empty_figure()
-    figure, axes = new_axes(9, 1.25)
+    figure, axes = new_axes(7.2, 1.1)
     done = 0
     pieces = []
     for verdict, (colour, hatch) in LOOKS.items():

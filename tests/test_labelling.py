@@ -46,6 +46,12 @@ def test_no_name_covers_a_point_a_name_or_an_obstacle():
         assert one[3] <= 400
 
 
+def test_the_way_to_a_name_leads_past_other_points():
+    wall = [(130.0, float(y)) for y in range(60, 150, 10)]  # at the right of the first point
+    [(x, y), *_] = place([(100, 100), *wall], [(40, 10)] * 10, PAGE, gap=5)
+    assert x < 130
+
+
 def test_the_first_is_served_first_and_none_is_said_where_there_is_no_room():
     narrow = (0.0, 0.0, 70.0, 12.0)  # room for one name beside the points
     first, second = place([(5, 6), (8, 6)], [(50, 10), (50, 10)], narrow, gap=5)
