@@ -48,7 +48,7 @@ def test_no_name_covers_a_point_a_name_or_an_obstacle():
 
 def test_the_way_to_a_name_leads_past_other_points():
     wall = [(130.0, float(y)) for y in range(60, 150, 10)]  # at the right of the first point
-    [(x, y), *_] = place([(100, 100), *wall], [(40, 10)] * 10, PAGE, gap=5)
+    [(x, _), *_] = place([(100, 100), *wall], [(40, 10)] * 10, PAGE, gap=5)
     assert x < 130
 
 
