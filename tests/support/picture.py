@@ -31,6 +31,7 @@ def main() -> None:
         tab = browser.new_page(
             viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", device_scale_factor=1
         )
+        tab.set_default_timeout(180_000)  # a busy machine
         tab.goto(PAGE.as_uri(), wait_until="networkidle")
         shot = tab.screenshot()
         browser.close()
