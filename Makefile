@@ -15,7 +15,7 @@ export CIFAR_LESSONS_PROFILE
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book address bench-book lab test test-pages walk test-newest data format check clean
+.PHONY: help setup book address bench-book lab picture test test-pages walk test-newest data format check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,10 @@ bench-book: setup ## build from nothing and again, weigh the pages, print both a
 lab: setup ## open the notebooks in JupyterLab, which is installed the first time
 	@test -x $(BIN)/jupyter-lab || $(BIN)/python -m pip install --disable-pip-version-check jupyterlab==4.6.6
 	$(BIN)/jupyter-lab book
+
+# Of the page that was built last; it is stored, so that the README shows it on a code host.
+picture: setup ## take the README's picture of the book anew, after `make book`
+	PYTHONPATH=tests/support $(BIN)/python tests/support/picture.py
 
 data: $(VENV)/.installed ## fetch the real CIFAR-10 into ~/.cache/cifar-lessons
 	$(BIN)/cifar-lessons data

@@ -20,9 +20,11 @@ from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.evaluation.metrics import Predictions
 from cifar_lessons.judges import JUDGES
 from cifar_lessons.tables import Cell, Markdown, Table
-from cifar_lessons.verdicts import Claim, Evidence, Finding, percent
+from cifar_lessons.verdicts import Claim, Evidence, Finding, Verdict, percent
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
+LEDGER = "claims.html"
+VERDICTS: tuple[Verdict, ...] = ("reproduced", "corrected", "not measurable here", "open")
 
 
 @dataclass(frozen=True)
@@ -74,19 +76,11 @@ def load_claims(path: Path | None = None) -> list[Claim]:
 
 
 def _whole(claim: Claim) -> Claim:
-    """Return the claim with a `*` in `also` spelled out: every other recipe with seeds.
-
-    Those that learn from few labels, or from none, are answers to another question.
-    """
+    """Return the claim with a `*` in `also` spelled out: every other recipe that compares."""
     if claim.also != ("*",):
         return claim
-    known = [recipes.get(name) for name in recipes.RECIPES]
-    everything = [
-        r.name
-        for r in known
-        if r.seeds and r.data.label_share == 1 and not r.pretrains and r.objective.kind != "search"
-    ]
-    return replace(claim, also=tuple(n for n in everything if n not in claim.recipes))
+    others = [name for name in recipes.comparable() if name not in claim.recipes]
+    return replace(claim, also=tuple(others))
 
 
 def rows(
@@ -199,10 +193,15 @@ def stale_claims(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def counts(rows: Sequence[Row]) -> dict[str, int]:
+    """Return how many claims have each verdict, in the order of `VERDICTS`."""
+    count = Counter(row.finding.verdict for row in rows)
+    return {verdict: count[verdict] for verdict in VERDICTS}
+
+
 def summary(rows: Sequence[Row]) -> str:
     """Return how the claims fared, in one line."""
-    count = Counter(row.finding.verdict for row in rows)
-    parts = [f"{count[v]} {v}" for v in ("reproduced", "corrected", "not measurable here", "open")]
+    parts = [f"{number} {verdict}" for verdict, number in counts(rows).items()]
     return f"{len(rows)} claims: {', '.join(parts)}."
 
 
@@ -238,15 +237,16 @@ def table(*only: str, root: Path | None = None) -> Table:
     """Return the ledger, or the rows of some claims, as a table for a page.
 
     Args:
-        only: Ids such as `C05`; all of them without, each with links to its chapter and to what
-            `notes` says of it on the same page.
+        only: Ids such as `C05`, each with a link to its row on the page of the ledger; all of them
+            without, each with links to its place in its chapter and to what `notes` says of it on
+            the same page.
         root: Folder of the recorded runs; see `runs.runs_root`.
     """
     found = rows(only, root=root)
     columns = ["Claim", "The article", "Measured", "Verdict", "Why", "Command"]
     cells: list[list[Cell | str]] = [
         [
-            f"{row.claim.id} {row.claim.title}",
+            Cell(_called(row.claim), href=f"{LEDGER}#{_row_anchor(row.claim)}"),
             row.claim.article,
             row.finding.ours or "–",
             row.finding.verdict,
@@ -258,19 +258,32 @@ def table(*only: str, root: Path | None = None) -> Table:
     if not only:
         columns.append("Chapter")
         for row, line in zip(found, cells, strict=True):
-            line[0] = Cell(str(line[0]), href=f"#{_anchor(row.claim)}")
-            line.append(_chapter(row.claim.chapter))
+            own, note = _row_anchor(row.claim), f"#{_anchor(row.claim)}"
+            line[0] = Cell(_called(row.claim), href=note, anchor=own)
+            line.append(_chapter(row.claim))
     return Table(columns, cells, f"The article's claims. {summary(found)}")
 
 
+def _called(claim: Claim) -> str:
+    return f"{claim.id} {claim.title}"
+
+
 def _anchor(claim: Claim) -> str:
+    """Return the place of a claim's notes, on the ledger's page and in its chapter alike."""
     return f"claim-{claim.id.lower()}"
 
 
-def _chapter(number: str) -> Cell | str:
-    """Return a link to a chapter that exists, and its number otherwise."""
-    pages = sorted(BOOK.glob(f"{number}_*.ipynb"))
-    return Cell(number, href=f"{pages[0].stem}.html") if pages else number
+def _row_anchor(claim: Claim) -> str:
+    """Return the place of a claim's row in the whole ledger."""
+    return f"row-{claim.id.lower()}"
+
+
+def _chapter(claim: Claim) -> Cell | str:
+    """Return a link to the claim in its chapter, where that exists, and its number otherwise."""
+    pages = sorted(BOOK.glob(f"{claim.chapter}_*.ipynb"))
+    if not pages:
+        return claim.chapter
+    return Cell(claim.chapter, href=f"{pages[0].stem}.html#{_anchor(claim)}")
 
 
 def notes(*only: str, root: Path | None = None) -> Markdown:

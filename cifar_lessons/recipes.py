@@ -587,3 +587,21 @@ def get(name: str) -> Recipe:
     if name not in RECIPES:
         raise UserError(f"no recipe {name!r}: {suggest(name, RECIPES)} (`cifar-lessons list`)")
     return RECIPES[name]()
+
+
+def comparable() -> list[str]:
+    """Return the recipes that answer one question: who learns most from all labels of the split.
+
+    Those that learn from few labels, or from none, that search for a network, or whose runs are
+    folds answer others.
+    """
+    known = {name: get(name) for name in RECIPES}
+    return [
+        name
+        for name, r in known.items()
+        if r.seeds
+        and r.data.label_share == 1
+        and not r.data.folds
+        and not r.pretrains
+        and r.objective.kind != "search"
+    ]

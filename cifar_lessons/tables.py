@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell that is more than plain words: a command to type, or a link."""
+    """A cell that is more than plain words: a command to type, a link, or a place to link to."""
 
     text: str
     code: bool = False
     href: str = ""
+    anchor: str = ""  # unique on its page
 
     def __str__(self) -> str:
         """Return the words alone."""
@@ -22,7 +23,8 @@ class Cell:
         text = html.escape(self.text)
         # A long command may break into lines; otherwise it would push the table off the page.
         text = f'<code style="white-space:normal">{text}</code>' if self.code else text
-        return f'<a href="{html.escape(self.href)}">{text}</a>' if self.href else text
+        text = f'<a href="{html.escape(self.href)}">{text}</a>' if self.href else text
+        return f'<span id="{html.escape(self.anchor)}">{text}</span>' if self.anchor else text
 
     def markdown(self) -> str:
         """Return the cell for Markdown; a bar would end it."""

@@ -105,6 +105,8 @@ RULES: dict[str, list[str]] = {
     "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables", "targets"],
     "canvas": [],
     "plots": ["canvas", "evaluation.metrics", "reports"],
+    "labelling": [],
+    "overview": ["canvas", "evaluation.metrics", "labelling", "reports", "runs"],
     "evaluation_plots": [
         *("canvas", "evaluation.calibration", "evaluation.contrasts", "evaluation.metrics"),
         *("evaluation.resampling", "evaluation.resolution"),
@@ -416,6 +418,8 @@ WITHOUT_TORCH = [
         "inside_plots",
         "joining",
         "judges",
+        "labelling",
+        "overview",
         "plots",
         "recipes",
         "reports",

@@ -208,7 +208,7 @@ def test_the_page_links_chapters_that_exist_and_no_others(nothing, tmp_path, mon
     table = claims.table()
     assert table.columns[-1] == "Chapter"
     links = {str(row[0])[:3]: getattr(row[-1], "href", "") for row in table.rows}
-    assert links["C05"] == "02_cnn.html"
+    assert links["C05"] == "02_cnn.html#claim-c05"
     assert links["C07"] == ""
     assert [str(row[0])[:3] for row in claims.table("C05", "C07").rows] == ["C05", "C07"]
     assert "Chapter" not in claims.table("C05").columns
@@ -219,7 +219,24 @@ def test_the_page_links_each_claim_to_its_notes(nothing):
     for row in claims.table().rows:
         place = row[0].href.removeprefix("#")
         assert notes.count(f'<span id="{place}"></span>**{str(row[0])[:3]} ') == 1
-    assert not getattr(claims.table("C05").rows[0][0], "href", "")  # its notes may be elsewhere
+
+
+def test_a_chapter_links_each_claim_to_its_row_in_the_ledger(nothing):
+    rows = {row[0].anchor for row in claims.table().rows}
+    assert len(rows) == 21
+    for row in claims.table("C05", "C03").rows:
+        page, _, place = row[0].href.partition("#")
+        assert page == "claims.html"
+        assert place in rows
+        assert not row[0].anchor  # the row itself stands on another page
+
+
+def test_counts_add_up_in_the_order_of_the_summary(nothing):
+    rows = claims.rows()
+    counts = claims.counts(rows)
+    assert list(counts) == list(claims.VERDICTS)
+    assert sum(counts.values()) == len(rows) == 21
+    assert f"{counts['open']} open" in claims.summary(rows)
 
 
 def test_a_star_stands_for_every_other_recipe_with_seeds(nothing, tmp_path):

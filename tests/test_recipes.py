@@ -252,3 +252,10 @@ def test_few_labels_are_used_for_about_as_many_steps():
     pixels = pre.epochs * (45_000 // 256) * 256 * 2 * 24**2
     extra = (long.epochs - short.epochs) * (4_500 // 128) * 128 * 32**2
     assert extra == pytest.approx(pixels, rel=0.01)
+
+
+def test_what_compares_learns_from_all_labels_with_seeds_of_its_own():
+    names = recipes.comparable()
+    assert {"simple_cnn", "resnet18", "speednet", "mobilenet_kd", "enas_conv3"} <= set(names)
+    others = {"tuning_base", "folds_base", "labels1_simclr", "simclr_w16", "enas_search"}
+    assert not others & set(names)

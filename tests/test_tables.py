@@ -27,6 +27,12 @@ def test_html_is_well_formed_escaped_and_has_scopes_and_a_caption(table):
     assert root.find(".//a").attrib["href"] == "01_data.html"
 
 
+def test_a_cell_may_be_a_place_to_link_to():
+    cell = Cell("go", href="01_data.html", anchor="row-1")
+    assert cell.html() == '<span id="row-1"><a href="01_data.html">go</a></span>'
+    assert cell.markdown() == "[go](01_data.html)"
+
+
 def test_markdown_keeps_bars_inside_their_cell(table):
     lines = table._repr_markdown_().splitlines()
     assert lines[:4] == [

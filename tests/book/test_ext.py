@@ -2,13 +2,17 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 
+import nbformat
 import pytest
 import unchanged
+from docutils import nodes
 
-EXT = Path(__file__).resolve().parents[2] / "book" / "_ext"
+BOOK = Path(__file__).resolve().parents[2] / "book"
+EXT = BOOK / "_ext"
 
 
 def load(name: str) -> ModuleType:
@@ -242,3 +246,104 @@ def test_buttons_follow_the_one_setting(address, repository, issues, colab):
     assert options["use_repository_button"] == repository
     assert options["use_issues_button"] == issues
     assert bool(options["launch_buttons"]) == colab
+
+
+# --- words of the glossary -----------------------------------------------------------------------
+
+ADDRESS = {"glossary": "glossary.html"}
+
+
+def linked(page: nodes.Node, *terms: str) -> list[tuple[str, str]]:
+    """Return the links that a page gets: the word, and the term that it leads to."""
+    ext = load("glossary_links")
+    places = {form: ("glossary", f"term-{t}") for t in terms for form in ext.forms(t)}
+    found = ext.link_first_uses(page, places, ADDRESS)
+    made = [r for r in page.findall(nodes.reference) if r["refuri"].startswith("glossary.html#")]
+    assert [(word, f"glossary.html#{place}") for word, place in found] == [
+        (r.astext(), r["refuri"]) for r in made
+    ]
+    return [(word, place.removeprefix("term-")) for word, place in found]
+
+
+def page_of(*texts: str) -> nodes.section:
+    return nodes.section("", *(nodes.paragraph("", text) for text in texts))
+
+
+def test_the_first_use_of_a_term_is_linked_and_the_words_stay_as_they_were():
+    texts = ("A seed, and more seeds.", "The seed again: see the Logits of a batch.")
+    page = page_of(*texts)
+    assert linked(page, "seed", "logit", "batch") == [
+        ("seed", "seed"),
+        ("Logits", "logit"),
+        ("batch", "batch"),
+    ]
+    assert [p.astext() for p in page.findall(nodes.paragraph)] == list(texts)
+    [inline] = page.findall(nodes.reference).__next__().children
+    assert inline["classes"] == ["xref", "std", "std-term"]  # as a link by hand
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a step schedule", [("step schedule", "step schedule")]),  # the longest wins
+        ("a step\nschedule", [("step\nschedule", "step schedule")]),  # over a line break
+        ("schedules", [("schedules", "schedule")]),
+        ("reschedule, schedule_name, schedule-free, a.schedule, a/schedule", []),  # whole words
+        ("Student’s t", [("Student’s t", "Student's t")]),  # with a curly apostrophe
+        ("a step schedule, and no schedule", [("step schedule",) * 2, ("schedule",) * 2]),
+        ("accuracies", [("accuracies", "accuracy")]),
+        ("batches", [("batches", "batch")]),
+        ("it uses batch norm", [("batch norm", "batch normalisation")]),  # listed by hand
+    ],
+)
+def test_which_words_are_a_use(text, found):
+    terms = ("schedule", "step schedule", "Student's t", "accuracy", "batch", "batch normalisation")
+    assert linked(page_of(text), *terms) == found
+
+
+def test_only_running_prose_is_linked():
+    page = nodes.section(
+        "",
+        nodes.title("", "The seed"),
+        nodes.literal_block("", "seed = 0"),
+        nodes.paragraph("", "", nodes.literal("", "seed"), nodes.Text(" is ours.")),
+        nodes.paragraph("", "", nodes.reference("", "seed", refuri="https://example.org/")),
+        nodes.figure("", nodes.image(uri="a.png"), nodes.caption("", "A seed.")),
+        nodes.table("", nodes.paragraph("", "seed")),
+        nodes.container("", nodes.paragraph("", "seed"), classes=["cell_output", "docutils"]),
+    )
+    assert linked(page, "seed") == []
+    page += nodes.block_quote("", nodes.paragraph("", "", nodes.strong("", "One seed.")))
+    assert linked(page, "seed") == [("seed", "seed")]
+
+
+def test_a_link_by_hand_counts_as_the_first_use():
+    by_hand = nodes.reference("", "seeds", refuri="glossary.html#term-seed", internal=True)
+    page = nodes.section(
+        "", nodes.paragraph("", "", by_hand, nodes.Text(" and a seed")), nodes.paragraph("", "seed")
+    )
+    ext = load("glossary_links")
+    assert ext.link_first_uses(page, {"seed": ("glossary", "term-seed")}, ADDRESS) == []
+
+
+def test_what_the_glossary_s_machine_knows_stands_in_the_glossary():
+    """A renamed term must not leave a list behind."""
+    ext = load("glossary_links")
+    text = (BOOK / "glossary.md").read_text().partition("```{glossary}")[2]
+    terms = set(re.findall(r"^([^\s:`].*)$", text, re.MULTILINE))
+    assert len(terms) > 140
+    named = set(ext.BY_HAND) | set(ext.VARIANTS) | set().union(*ext.ELSE.values())
+    assert named - terms == set()
+    pages = {p.stem for p in BOOK.iterdir()}
+    assert set(ext.ELSE) <= pages
+
+
+def test_a_word_that_is_linked_by_hand_alone_is_linked_by_hand_somewhere():
+    ext = load("glossary_links")
+    pages = [nbformat.read(p, as_version=4).cells for p in BOOK.glob("*.ipynb")]
+    text = "\n".join(c.source for cells in pages for c in cells if c.cell_type == "markdown")
+    links = {
+        (named or said).lower()
+        for said, named in re.findall(r"\{term\}`([^`<]+?)(?: <([^>]+)>)?`", text)
+    }
+    assert {term for term in ext.BY_HAND if term.lower() not in links} == set()

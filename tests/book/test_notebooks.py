@@ -1,7 +1,6 @@
 """Proves that the notebooks keep to the book's rules, without running them."""
 
 import ast
-import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from prose import exists
 
 from cifar_lessons import evaluation_plots, inside_plots, plots
 from cifar_lessons.robustness import figures as robustness
@@ -75,22 +75,6 @@ def prose_faults(cell: NotebookNode) -> Iterator[str]:
     for name in re.findall(r"`(cifar_lessons(?:\.\w+)+)", cell.source):
         if not exists(name):
             yield f"`{name}` is not in the library"
-
-
-def exists(name: str) -> bool:
-    """Return whether a dotted name is a module, or something in one."""
-    module, _, last = name.rpartition(".")
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError:
-        try:
-            return hasattr(importlib.import_module(module), last)
-        except ModuleNotFoundError:
-            # A method or a field: of a class, which must exist.
-            outer, _, cls = module.rpartition(".")
-            owner = getattr(importlib.import_module(outer), cls, None) if exists(module) else None
-            return hasattr(owner, last) or last in getattr(owner, "__dataclass_fields__", {})
-    return True
 
 
 def code_faults(cell: NotebookNode) -> Iterator[str]:

@@ -143,6 +143,41 @@ def test_every_chapter_shows_its_outputs():
         assert read(f"{notebook.stem}.html").select(".cell_output"), notebook.name
 
 
+def test_every_claim_leads_to_its_chapter_and_back():
+    rows = read("claims.html").select(".cl-filtered tbody tr")
+    assert len(rows) == 21
+    for row in rows:
+        place = row.th.span["id"]
+        page, _, anchor = row.find_all("td")[-1].a["href"].partition("#")
+        (spot,) = read(page).find_all(id=anchor)
+        # In the chapter, the claim stands in the same section as the table that leads back.
+        section = spot.find_parent("section")
+        back = {a["href"] for a in section.find_all("a", href=True)}
+        assert f"claims.html#{place}" in back, f"{row.th.text} in {page}"
+
+
+def test_the_first_page_shows_results_first_and_the_way_to_the_demo():
+    page = read("index.html").find("article")
+    section = page.find("section")
+    before = [image for image in page.find_all("img") if image.find_previous("h2") is None]
+    assert len(before) == 2  # accuracy for its cost, and how the claims fared
+    assert "claims: " in section.find("h2").find_previous("p").find_parent("section").text
+    links = {a["href"].partition("#")[0] for a in page.find_all("a", href=True)}
+    assert {"12b_browser.html", "01_data.html", "claims.html", "recording.html"} <= links
+
+
+@pytest.mark.parametrize("page", ["index.html", "02_first_cnn.html", "12_deployment.html"])
+def test_no_term_is_linked_twice_unless_by_hand_and_many_are_linked(page):
+    links = [
+        a["href"]
+        for a in read(page).select("a.reference:has(> .std-term)")
+        if "#term-" in a["href"]
+    ]
+    assert len(links) > 3
+    by_hand = 12  # at most so many words are marked twice in a chapter by its author
+    assert len(links) - len(set(links)) <= by_hand
+
+
 # --- A browser -----------------------------------------------------------------------------
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -412,5 +447,7 @@ def test_the_demo_answers_and_no_other_page_loads_it(opened):
     assert tab.locator(".cl-bars li").count() == 5
     assert "%" in tab.locator("[data-cl=status]").text_content()
     assert "looked less familiar" in tab.locator("[data-cl=familiar]").text_content()
-    assert not [a for a in open_page("08_evaluation.html").evaluate(loaded) if "/demo/" in a]
+    for page in ("index.html", "08_evaluation.html"):
+        addresses = open_page(page).evaluate(loaded)
+        assert not [a for a in addresses if "/demo/" in a or "/ort/" in a or a.endswith(".onnx")]
     assert trouble == []

@@ -7,11 +7,38 @@ from pathlib import Path
 
 import pytest
 import yaml
+from picture import MOST_BYTES, PICTURE
+from PIL import Image
 
 import cifar_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+
+
+def test_its_picture_is_there_small_and_says_what_it_shows():
+    [(alt, file)] = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", README)
+    assert ROOT / file == PICTURE
+    assert PICTURE.stat().st_size <= MOST_BYTES
+    with Image.open(PICTURE) as picture:
+        assert picture.width >= 1000
+    assert len(alt.split()) > 8
+
+
+def test_every_page_that_it_links_is_there():
+    links = {link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link}
+    assert len(links) > 6
+    assert {link for link in links if not (ROOT / link).is_file()} == set()
+
+
+def test_a_newcomer_finds_what_it_takes():
+    """Two commands, minutes, disk, and what to read next, before anything else."""
+    start = README.partition("## The first ten minutes")[2].partition("\n## ")[0]
+    assert README.index("## The first ten minutes") == README.index("\n## ") + 1
+    commands = re.search(r"```console\n(.+?)```", start, re.DOTALL)[1].splitlines()
+    assert [c.split("#")[0].strip() for c in commands] == ["$ make book", "$ make lab"]
+    for word in ("minutes", "download", "on disk", "What to read next"):
+        assert word in start
 
 
 def test_its_make_targets_exist():
