@@ -21,7 +21,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.transforms.post_transforms import SphinxPostTransform
-from sphinx.util.texescape import escape
+from sphinx.util import texescape
 from sphinxcontrib.bibtex.nodes import bibliography
 
 PREAMBLE = Path(__file__).with_name("paper.tex")
@@ -277,7 +277,10 @@ class Unlink(SphinxPostTransform):
 def set_latex(app: Sphinx, config: Config) -> None:
     """Say what the PDF is set with."""
     config.latex_engine = "xelatex"
-    title, author = (escape(words, "xelatex") for words in (config.html_title, config.author))
+    texescape.init()
+    title, author = (
+        texescape.escape(words, "xelatex") for words in (config.html_title, config.author)
+    )
     config.latex_documents = [(config.root_doc, "cifar-lessons.tex", title, author, "manual")]
     config.latex_use_xindy = False  # a package more, for an index that nobody has made
     config.latex_domain_indices = False
@@ -286,7 +289,6 @@ def set_latex(app: Sphinx, config: Config) -> None:
         "extraclassoptions": "openany,oneside",
         "figure_align": "H",  # where the cell is
         "fncychap": "",
-        "date": "",
         "fontpkg": "",
         "printindex": "",
         "preamble": PREAMBLE.read_text("utf-8"),
