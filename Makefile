@@ -15,7 +15,7 @@ export CIFAR_LESSONS_PROFILE
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book address bench-book lab picture test test-pages walk test-newest data format check clean
+.PHONY: help setup book pdf address bench-book lab picture test test-pages walk test-newest data format check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,18 @@ address: $(VENV)/.installed ## write the public address of _config.yml into the 
 
 bench-book: setup ## build from nothing and again, weigh the pages, print both against the targets
 	$(BIN)/python book/_ext/bench_book.py
+
+# LaTeX is optional, and too large for a part of the setup. What it only warns of is an error here.
+TEXLIVE := texlive-xetex latexmk texlive-fonts-recommended fonts-dejavu
+pdf: setup ## the book as one PDF, by LaTeX (optional: README)
+	@command -v xelatex >/dev/null && command -v latexmk >/dev/null || { \
+		echo "make pdf needs LaTeX: sudo apt-get install --no-install-recommends $(TEXLIVE)"; exit 1; }
+	@rm -rf _build/latex
+	$(BIN)/jupyter-book build book --config "$(CURDIR)/_config.yml" --toc "$(CURDIR)/_toc.yml" \
+		--path-output . -W -n --keep-going --builder latex
+	cd _build/latex && latexmk -xelatex -quiet -interaction=nonstopmode -halt-on-error cifar-lessons.tex
+	@! grep -E 'Missing character|undefined' _build/latex/cifar-lessons.log
+	@echo _build/latex/cifar-lessons.pdf
 
 # JupyterLab is an editor, not a part of what the pages need, so it is installed when first asked for.
 lab: setup ## open the notebooks in JupyterLab, which is installed the first time
