@@ -258,7 +258,9 @@ class Print(SphinxPostTransform):
                 chapter = page.next_node(nodes.section)
                 chapter[1:] = [paragraph(nodes.Text(LEFT_OUT))]
             elif page["docname"] == SOURCES:  # LaTeX has a chapter of its own for them
-                page.children = list(page.findall(bibliography))
+                sources = list(page.findall(bibliography))
+                page.clear()
+                page.extend(sources)
 
 
 class Unlink(SphinxPostTransform):

@@ -140,7 +140,9 @@ PAGES = {
     ),
     "below": notebook(new_markdown_cell("# Below\n\n## Inner still"), drawing("further")),
     "two": notebook(
-        new_markdown_cell("# Second"), drawing("far-away"), drawing("wanted", also=(WIDGET,))
+        new_markdown_cell("# Second\n\nBy {cite}`he`."),
+        drawing("far-away"),
+        drawing("wanted", also=(WIDGET,)),
     ),
 }
 
@@ -150,9 +152,9 @@ def write(folder: Path, pages: dict[str, NotebookNode]) -> None:
     folder.mkdir()
     (folder / "conf.py").write_text(CONF)
     (folder / "_toc.yml").write_text(TOC)
-    (folder / "references.bib").write_text("")
+    (folder / "references.bib").write_text("@misc{he, title={Depth}, author={He}, year={2015}}")
     (folder / "index.md").write_text("# Small book\n\nA preface.\n\n## For whom\n\nFor all.\n")
-    (folder / "references.md").write_text("# References\n\nNone.\n")
+    (folder / "references.md").write_text("# References\n\n```{bibliography}\n```\n")
     for name, page in pages.items():
         (folder / f"{name}.ipynb").write_text(nbformat.writes(page))
 
@@ -263,6 +265,11 @@ def test_tables_are_set_small_enough_and_widgets_are_named(tex):
     assert r"unbreakable\_name\_of\_a\_recipe" in tex
     assert "a control to move" in tex
     assert "HBox" not in tex
+
+
+def test_sources_come_once_under_one_title(tex):
+    assert tex.count(r"\bibitem") == 1
+    assert r"\chapter{References}" not in tex  # LaTeX gives a list of sources its own
 
 
 def test_answers_and_solutions_stand_behind_the_last_question_and_exercise(tex):
