@@ -46,7 +46,7 @@ def require_writable(folder: Path, *, mend: str = OTHER_FOLDER) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # of two processes that ask at once, one is the first
     except OSError as error:
         raise _explained(folder, error, mend) from None
 

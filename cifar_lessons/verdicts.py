@@ -147,8 +147,10 @@ def compare_pairs(
     """Return the side of 0 of the second of each pair minus the first, as `compare` does."""
     found = [evidence.difference(base, other) for base, other in pairs]
     p_values = holm([e.p_value() for e in found])
+    corrected = " after Holm's correction" if len(found) > 1 else ""  # the interval is without it
     lines = [
         f"{other} against {base}: {points(e)}, p = {max(p, 1e-4):.2g}{' or less' * (p < 1e-4)}"
+        + corrected
         for (base, other), e, p in zip(pairs, found, p_values, strict=True)
     ]
     return sides(found, 0.0), lines

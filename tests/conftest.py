@@ -28,6 +28,22 @@ def _one_thread():
 
 
 @pytest.fixture(scope="session")
+def chrome() -> Iterator[Any]:
+    """A Chromium with a made-up camera; a test that wants it is skipped without one.
+
+    One for all tests of a process: Playwright refuses a second one beside it.
+    """
+    from browser import CHROMIUM, NO_BROWSER
+
+    from cifar_lessons.deploy import chromium
+
+    if CHROMIUM is None:
+        pytest.skip(NO_BROWSER)
+    with chromium.launched(["--use-fake-device-for-media-stream"]) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder that holds the real CIFAR-10; a test that wants it is skipped without it."""
     from cifar_lessons.data.cifar import data_root

@@ -104,3 +104,17 @@ def test_a_folder_without_permission(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "touch", fail(errno.EACCES))
     with pytest.raises(UserError, match=r"cannot write .*: Permission denied; choose another"):
         require_writable(tmp_path)
+
+
+def test_two_that_ask_at_once_whether_a_folder_is_writable_do_not_harm_each_other(
+    tmp_path, monkeypatch
+):
+    touch = Path.touch
+
+    def touch_and_lose(probe, *args, **kwargs):
+        touch(probe, *args, **kwargs)
+        probe.unlink()  # by the other one
+
+    monkeypatch.setattr(Path, "touch", touch_and_lose)
+    require_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -200,15 +200,9 @@ def site() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium.launched() as started:
-        yield started
-
-
-def opener(browser: Any, site: str, scheme: Any, width: int) -> Iterator[Any]:
+def opener(chrome: Any, site: str, scheme: Any, width: int) -> Iterator[Any]:
     """Yield a function that opens a page, and a list of all that went wrong meanwhile."""
-    context = browser.new_context(
+    context = chrome.new_context(
         color_scheme=scheme,
         viewport={"width": width, "height": 900},
         reduced_motion="reduce",
@@ -230,13 +224,13 @@ def opener(browser: Any, site: str, scheme: Any, width: int) -> Iterator[Any]:
 
 
 @pytest.fixture
-def fresh(browser, site) -> Iterator[Any]:
-    yield from opener(browser, site, *VIEWS[0][:2])
+def fresh(chrome, site) -> Iterator[Any]:
+    yield from opener(chrome, site, *VIEWS[0][:2])
 
 
 @pytest.fixture(params=[("light", DESKTOP), ("dark", PHONE)], ids=["light-wide", "dark-narrow"])
-def opened(request, browser, site) -> Iterator[Any]:
-    yield from opener(browser, site, *request.param)
+def opened(request, chrome, site) -> Iterator[Any]:
+    yield from opener(chrome, site, *request.param)
 
 
 def restyle(tab: Any, scheme: Any, width: int) -> None:

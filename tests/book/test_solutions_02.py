@@ -6,6 +6,13 @@ from torch import nn
 
 from cifar_lessons import models
 
+MAX_HEAD = """
+def average_head(channels, num_classes=10):
+    return nn.Sequential(
+        nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes)
+    )
+"""
+
 
 class TestExercises(Exercises):
     notebook = "02_first_cnn.ipynb"
@@ -18,6 +25,7 @@ from cifar_lessons import models
 model = models.build_model("simple_cnn")
 """
     mistakes = [
+        (2, MAX_HEAD),
         (0, {"amax": "mean"}),
         (0, {"unfold(2, 2, 2).unfold(3, 2, 2)": "unfold(2, 2, 1).unfold(3, 2, 1)"}),
         (0, {"dim=(4, 5)": "dim=(2, 3)"}),

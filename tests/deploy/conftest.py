@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from browser import CHROMIUM, NO_BROWSER
 
 from cifar_lessons.config import DataConfig
 from cifar_lessons.deploy import chromium, demo
@@ -116,15 +115,6 @@ def runtime_folder() -> Path:
         return demo.find_runtime()
     except UserError as error:
         pytest.skip(str(error))
-
-
-@pytest.fixture(scope="session")
-def chrome() -> Iterator[Any]:
-    """A Chromium with a made-up camera; a test that wants it is skipped without one."""
-    if CHROMIUM is None:
-        pytest.skip(NO_BROWSER)
-    with chromium.launched(["--use-fake-device-for-media-stream"]) as browser:
-        yield browser
 
 
 @pytest.fixture
