@@ -305,11 +305,8 @@ def _check_recordable(record: bool) -> None:
     """Raise if a result could not be recorded in the end: before it is measured, not after."""
     from cifar_lessons import origins
 
-    if record and origins.is_dirty():
-        raise UserError(
-            "--record needs committed code, so that the result can be repeated; commit it, or "
-            "leave --record out"
-        )
+    if record:
+        origins.require_committed()
 
 
 def _show(text: str, study: str, result: dict[str, Any], record: bool) -> None:

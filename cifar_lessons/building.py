@@ -137,8 +137,8 @@ def start_from(run: runs.Run) -> Start:
     Raises:
         UserError: The run keeps no weights, or they are not the ones that were recorded.
     """
-    weights = _kept_weights(run)
-    content = (run.folder / "weights.safetensors").read_bytes()
+    content = _kept_bytes(run)
+    weights = _parsed(content, run)
     floats = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
     return Start(f"{run.name} {run.key}", hashlib.sha256(content).hexdigest(), floats)
 
@@ -152,6 +152,11 @@ def _rebuilt(run: runs.Run, runtime: Runtime) -> Classifier:
 
 def _kept_weights(run: runs.Run) -> dict[str, Tensor]:
     """Return the weights that a run keeps."""
+    return _parsed(_kept_bytes(run), run)
+
+
+def _kept_bytes(run: runs.Run) -> bytes:
+    """Return the file of a run's weights, if it is the one that was recorded."""
     path = run.folder / "weights.safetensors"
     recipe = from_dict(Recipe, run.recipe)
     try:
@@ -163,7 +168,13 @@ def _kept_weights(run: runs.Run) -> dict[str, Tensor]:
         ) from None
     if run.weights and hashlib.sha256(content).hexdigest() != run.weights["sha256"]:
         raise UserError(f"{path} is not the file that was recorded (its sha256 differs)")
+    return content
+
+
+def _parsed(content: bytes, run: runs.Run) -> dict[str, Tensor]:
+    """Return the tensors in the file of a run's weights."""
     try:
         return from_safetensors(content)
     except SafetensorError as error:
+        path = run.folder / "weights.safetensors"
         raise UserError(f"{path} is damaged ({error}); train or record the run again") from None

@@ -527,11 +527,8 @@ def study(
     from cifar_lessons import origins, recording, studies
     from cifar_lessons.data.cifar import data_root
 
-    if record and origins.is_dirty():  # before it is measured, not after
-        raise UserError(
-            f"--record needs committed code, so that {name} can be repeated; commit it, or leave "
-            "--record out"
-        )
+    if record:
+        origins.require_committed(name)
     if name == "tta":
         from cifar_lessons.tta.study import study_tta
 

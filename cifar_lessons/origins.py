@@ -8,10 +8,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from cifar_lessons.errors import UserError
+
 PACKAGES = ("cifar-lessons", "numpy", "torch", "torchvision")
 
 
-def _git(*arguments: str) -> str | None:
+def git(*arguments: str) -> str | None:
     """Return what git prints in the checkout of this package, or None where there is none."""
     here = Path(__file__).resolve().parent
     try:
@@ -28,7 +30,7 @@ def _is_ours() -> bool:
 
     Where it lies in one that does not, such as that around a .venv, its commit says nothing.
     """
-    return bool(_git("ls-files", "--", "__init__.py"))
+    return bool(git("ls-files", "--", "__init__.py"))
 
 
 def is_dirty() -> bool:
@@ -36,8 +38,24 @@ def is_dirty() -> bool:
 
     A change outside the package (a chapter, a note) cannot move a result, and does not count.
     """
-    changed = _git("status", "--porcelain", "--", ".") if _is_ours() else None
+    changed = git("status", "--porcelain", "--", ".") if _is_ours() else None
     return changed is None or changed != ""
+
+
+def require_committed(what: str = "the result") -> None:
+    """Raise if something could not be recorded in the end: asked before it is measured, not after.
+
+    Args:
+        what: Is to be recorded, for the message.
+
+    Raises:
+        UserError: The code is not committed.
+    """
+    if is_dirty():
+        raise UserError(
+            f"--record needs committed code, so that {what} can be repeated; commit it, or leave "
+            "--record out"
+        )
 
 
 def provenance(
@@ -61,7 +79,7 @@ def provenance(
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
     return {
-        "git_commit": (_git("rev-parse", "HEAD") or "") if ours else "",
+        "git_commit": (git("rev-parse", "HEAD") or "") if ours else "",
         "git_dirty": is_dirty(),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from records import Folders
 
 from cifar_lessons import recipes, recording
 from cifar_lessons.evaluation.metrics import Predictions
@@ -25,6 +26,12 @@ def _one_thread():
     """Tests run one process a core, and bits depend on the number of threads."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    """Empty folders for finished and for recorded runs."""
+    return Folders(tmp_path / "outputs", tmp_path / "runs")
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ RULES: dict[str, list[str]] = {
         "experiment",
     ],
     "recipes": ["config", "enas.arms", "errors", "few_labels"],
-    "origins": [],
+    "origins": ["errors"],
     "runs": ["config", "errors", "evaluation.metrics"],
     "recording": ["atomic", "config", "errors", "evaluation.metrics", "runs"],
     "studies": [

@@ -17,7 +17,7 @@ def provenance() -> dict[str, Any]:
 
 def git_says(monkeypatch, **answers: str | None) -> None:
     """Answer git's commands by their first word."""
-    monkeypatch.setattr(origins, "_git", lambda verb, *_: answers[verb.replace("-", "_")])
+    monkeypatch.setattr(origins, "git", lambda verb, *_: answers[verb.replace("-", "_")])
 
 
 @pytest.mark.parametrize(

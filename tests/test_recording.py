@@ -6,18 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from records import PROVENANCE, write_folds
 from safetensors.numpy import load_file
 
 from cifar_lessons import recipes, recording, runs
 from cifar_lessons.config import Recipe, override
 from cifar_lessons.errors import UserError
 from cifar_lessons.runs import MissingRun, StaleRun
-from tests.support.records import PROVENANCE, Folders, write_folds
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Folders:
-    return Folders(tmp_path / "outputs", tmp_path / "runs")
 
 
 @pytest.fixture

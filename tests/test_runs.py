@@ -5,18 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from records import HISTORY, PROVENANCE, predictions, write_folds
 
 from cifar_lessons import recipes, recording, runs
 from cifar_lessons.config import Recipe, in_fold, override
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import accuracy, negative_log_likelihood
 from cifar_lessons.runs import MissingRun, StaleRun
-from tests.support.records import HISTORY, PROVENANCE, Folders, predictions, write_folds
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Folders:
-    return Folders(tmp_path / "outputs", tmp_path / "runs")
 
 
 @pytest.fixture

@@ -4,24 +4,13 @@ The walk through the pages (tests/book/test_pages.py) and the benchmark of the b
 """
 
 import json
-import subprocess
 from pathlib import Path
 
 from sphinx.application import Sphinx
 
-ROOT = Path(__file__).resolve().parents[2]
+from cifar_lessons.origins import git
+
 STAMP = "built.json"
-
-
-def git(*arguments: str) -> str | None:
-    """Return what git prints, or None where there is no repository."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def commit() -> dict[str, object]:

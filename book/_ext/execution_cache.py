@@ -24,28 +24,29 @@ CACHE = ROOT / "_build" / ".jupyter_cache"
 SOURCES = ("cifar_lessons/**/*", "book/*.toml")
 
 
+def add(digest: "hashlib._Hash", name: str, content: bytes) -> None:
+    """Add something that is read, so that neither its name nor its end can be mistaken."""
+    digest.update(f"{name}\0{len(content)}\0".encode() + content)
+
+
 def inputs_hash() -> str:
     """Return 16 hex digits that change when anything that a notebook reads does."""
     digest = hashlib.sha256()
-
-    def add(name: str, content: bytes) -> None:
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
-
     read = {p for pattern in SOURCES for p in ROOT.glob(pattern)} | set(runs_root().rglob("*"))
     for path in sorted(read):
         if path.is_file() and "__pycache__" not in path.parts:
-            add(str(path), path.read_bytes())
+            add(digest, str(path), path.read_bytes())
     # Every package: nearly all are pinned, but a reader may have brought another torch.
     for package in sorted({f"{d.name}=={d.version}" for d in metadata.distributions()}):
-        add("package", package.encode())
-    add("python", platform.python_version().encode())
-    add("profile", os.environ.get("CIFAR_LESSONS_PROFILE", "").encode())
+        add(digest, "package", package.encode())
+    add(digest, "python", platform.python_version().encode())
+    add(digest, "profile", os.environ.get("CIFAR_LESSONS_PROFILE", "").encode())
     # Live cells run on the synthetic twin where the data is missing, under a banner that names
     # the folder. Sizes are enough: the library checks the content whenever it reads.
     data = data_root()
-    add("data", str(data).encode())
+    add(digest, "data", str(data).encode())
     for path in sorted(data.glob("*/*")):
-        add(str(path), str(path.stat().st_size).encode())
+        add(digest, str(path), str(path.stat().st_size).encode())
     return digest.hexdigest()[:16]
 
 

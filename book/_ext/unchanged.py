@@ -16,21 +16,21 @@ import execution_cache
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "_build"
 SEEN = "html/inputs"  # below BUILD; deleted with the pages
-# All that is no notebook's input (execution_cache.py) and shapes pages nevertheless.
-FOLDERS = ("book",)
+# What shapes pages beside the inputs of the notebooks (execution_cache.py, which reads the runs).
 FILES = ("*.md", "*.yml", "*.toml", "*.txt", "*.cff", "package*.json", ".npmrc", "Makefile")
 
 
 def inputs_hash() -> str:
     """Return a digest of everything that a build reads."""
     digest = hashlib.sha256(execution_cache.inputs_hash().encode())
-    paths = {p for folder in FOLDERS for p in (ROOT / folder).rglob("*")}
-    paths |= {p for pattern in FILES for p in ROOT.glob(pattern)}
+    paths = {*(ROOT / "book").rglob("*"), *(p for pattern in FILES for p in ROOT.glob(pattern))}
     for path in sorted(paths):
         name = path.relative_to(ROOT)
-        if path.is_file() and not any(p.startswith((".ipynb", "__pycache__")) for p in name.parts):
-            content = path.read_bytes()
-            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        skipped = name.parts[:2] == ("book", "runs") or any(
+            part.startswith((".ipynb", "__pycache__")) for part in name.parts
+        )
+        if path.is_file() and not skipped:
+            execution_cache.add(digest, str(name), path.read_bytes())
     return digest.hexdigest()
 
 

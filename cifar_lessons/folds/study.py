@@ -146,11 +146,7 @@ def require_recordable(recipe: Recipe, *, folds: int, repeats: int) -> None:
             before the first run, or the code is not committed.
     """
     _require_plan(recipe, folds, repeats)
-    if origins.is_dirty():
-        raise UserError(
-            "--record needs committed code, so that the result can be repeated; commit it, or "
-            "leave --record out"
-        )
+    origins.require_committed()
 
 
 def _require_plan(recipe: Recipe, folds: int, repeats: int) -> None:

@@ -57,11 +57,8 @@ def study_tta(root: Path, *, record: bool = False, device: str = "auto", command
     Raises:
         UserError: Nothing is there to look at, or it could not be recorded in the end.
     """
-    if record and origins.is_dirty():
-        raise UserError(
-            "--record needs committed code, so that the result can be repeated; commit it, or "
-            "leave --record out"
-        )
+    if record:
+        origins.require_committed()
     kept = kept_runs()
     if not kept:
         raise UserError(

@@ -62,7 +62,9 @@ class Recorder:
         if self.heard and built.is_file():
             stamp = json.loads(built.read_text("utf-8"))
             about = {name: stamp[name] for name in ("commit", "dirty")}
-            walking.write(self.walk.report(rendered(), **about), BUILD / "walk.json")
+            walking.write(
+                self.walk.report(walking.rendered(BUILD / "html"), **about), BUILD / "walk.json"
+            )
 
 
 def reason(report: pytest.TestReport) -> str:
@@ -71,13 +73,6 @@ def reason(report: pytest.TestReport) -> str:
     words = told[2] if isinstance(told, tuple) else getattr(told, "reprcrash", told)
     words = getattr(words, "message", words) or ""
     return next(iter(str(words).removeprefix("Skipped: ").splitlines()), "")[:300]
-
-
-def rendered() -> list[str]:
-    """Return the pages of the built book, relative to its root."""
-    root = BUILD / "html"
-    found = (p.relative_to(root) for p in root.glob("**/*.html"))
-    return sorted(p.as_posix() for p in found if "_static" not in p.parts)
 
 
 def pytest_configure(config: pytest.Config) -> None:

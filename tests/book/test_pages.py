@@ -17,14 +17,13 @@ import pytest
 from browser import needs_browser
 from bs4 import BeautifulSoup, Tag
 from PIL import Image
+from walk import rendered
 
 from cifar_lessons.deploy import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
-PAGES = sorted(
-    p.relative_to(HTML).as_posix() for p in HTML.glob("**/*.html") if "_static" not in p.parts
-)
+PAGES = rendered(HTML)
 pytestmark = pytest.mark.skipif(not PAGES, reason="no rendered book; `make book` makes it")
 each_page = pytest.mark.parametrize("page", PAGES)
 

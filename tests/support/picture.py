@@ -20,21 +20,15 @@ MOST_BYTES = 150_000
 
 def main() -> None:
     """Write the picture."""
-    from playwright.sync_api import sync_playwright
-
     if not PAGE.is_file():
         sys.exit(f"no page {PAGE}: run `make book` first")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium.find(), args=list(chromium.FLAGS)
-        )
+    with chromium.launched() as browser:
         tab = browser.new_page(
             viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", device_scale_factor=1
         )
         tab.set_default_timeout(180_000)  # a busy machine
         tab.goto(PAGE.as_uri(), wait_until="networkidle")
         shot = tab.screenshot()
-        browser.close()
     Image.open(io.BytesIO(shot)).convert("RGB").save(PICTURE, "WEBP", quality=88, method=6)
     print(f"{PICTURE.relative_to(ROOT)}: {PICTURE.stat().st_size:,} bytes")
 

@@ -67,6 +67,12 @@ class Notes:
         return dict(vars(self))
 
 
+def rendered(root: Path) -> list[str]:
+    """Return the pages of a built book, relative to its root."""
+    found = (p.relative_to(root) for p in root.glob("**/*.html"))
+    return sorted(p.as_posix() for p in found if "_static" not in p.parts)
+
+
 def in_words(test: str) -> str:
     """`test_every_link_leads_somewhere[a.html]` -> `every link leads somewhere`."""
     return test.partition("[")[0].removeprefix("test_").replace("_", " ")
