@@ -2,7 +2,7 @@
 
 Jupyter Book loads every `*.js` and `*.css` of a static folder that its configuration names on
 every page. This folder is added later, when it no longer looks, so that a page loads only what
-it uses: MathJax where there is a formula, the widget manager where there is a widget.
+it uses: the widget manager where there is a widget, the engine of the demo where it is asked for.
 """
 
 import shutil
@@ -18,15 +18,15 @@ MODULES = ROOT / "node_modules"
 STATIC = ROOT / "_build" / "vendor_static"
 WIDGETS = "@jupyter-widgets/html-manager/dist"
 ORT = "onnxruntime-web/dist"
+FONTS = {"html-manager": WIDGETS, "katex/fonts": "katex/dist/fonts"}
 
 # Below _static/vendor/ : where it comes from.
 VENDORED = {
-    "mathjax/tex-mml-chtml.js": MODULES / "mathjax/es5/tex-mml-chtml.js",
-    "mathjax/output/chtml/fonts/woff-v2": MODULES / "mathjax/es5/output/chtml/fonts/woff-v2",
-    "mathjax/LICENSE": MODULES / "mathjax/LICENSE",
+    "katex/katex.min.css": MODULES / "katex/dist/katex.min.css",
+    "katex/LICENSE": MODULES / "katex/LICENSE",
     "requirejs/require.js": MODULES / "requirejs/require.js",
     "html-manager/embed-amd.js": MODULES / WIDGETS / "embed-amd.js",
-    "widgets-config.js": HERE / "widgets-config.js",
+    "widgets.js": HERE / "widgets.js",
     # One page loads these (browser_demo.py), when a reader hands it a picture.
     "ort/ort.wasm.bundle.min.mjs": MODULES / ORT / "ort.wasm.bundle.min.mjs",
     "ort/ort-wasm-simd-threaded.wasm": MODULES / ORT / "ort-wasm-simd-threaded.wasm",
@@ -35,8 +35,12 @@ VENDORED = {
 
 def copy_vendored(app: Sphinx, config: Config) -> None:
     """Lay the files out as a static folder of their own."""
-    # The widget bundle names its icon fonts by their hash.
-    fonts = {f"html-manager/{p.name}": p for p in (MODULES / WIDGETS).glob("*.woff2")}
+    # The widget bundle names its icon fonts by their hash. Every browser of today reads woff2.
+    fonts = {
+        f"{folder}/{p.name}": p
+        for folder, source in FONTS.items()
+        for p in (MODULES / source).glob("*.woff2")
+    }
     shutil.rmtree(STATIC, ignore_errors=True)  # what an older list named must not linger
     for name, source in (VENDORED | fonts).items():
         target = STATIC / "vendor" / name

@@ -1,5 +1,5 @@
 (root, data) => {
-  // data: classes, networks [{name, all: [code]}], columns, sprite (a data URI),
+  // data: classes, networks [{name, all: [code]}], columns, sprite (an address),
   //       pictures [{row, label, said: [class a network], sure: [tenths of a percent a network]}].
   // A code of `all` is one mistake: (label * classes + said) * 1000 + tenths of a percent.
   if (!root) return;
@@ -85,7 +85,13 @@
     control.addEventListener("input", () => { page = 0; draw(); });
   find("previous").addEventListener("click", () => { page -= 1; draw(); });
   find("next").addEventListener("click", () => { page += 1; draw(); });
-  root.style.setProperty("--cl-sprite", `url(${data.sprite})`); // once, not once a picture
   draw();
   find("app").hidden = false;
+  // Once, not once a picture; and where the sprite is a file (as in the book), only for a reader who comes near.
+  const near = new IntersectionObserver((seen) => {
+    if (!seen.some((place) => place.isIntersecting)) return;
+    near.disconnect();
+    root.style.setProperty("--cl-sprite", `url(${data.sprite})`);
+  }, { rootMargin: "1000px" });
+  near.observe(root);
 }

@@ -5,6 +5,7 @@ Every picture is drawn beforehand; the slider's position chooses one (`jslink`).
 
 import base64
 import html
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,13 +61,16 @@ def _picture(predictions: Predictions, name: str, temperature: float) -> str:
     """Return the diagram at one temperature as an image with its words."""
     p = scaled(predictions, temperature)
     figure = reliability_diagrams({f"{name}, T = {temperature:g}": p})
-    png, size = figure._repr_png_()  # type: ignore[attr-defined]
+    picture = io.BytesIO()
+    # Nine of them go into a page: without loss, this is a third of PNG's bytes.
+    figure.savefig(picture, format="webp", dpi=2 * figure.dpi, pil_kwargs={"lossless": True})
     words = (
         f"Reliability diagram at temperature {temperature:g}: calibration error "
         f"{100 * expected_calibration_error(p):.1f} points, NLL {negative_log_likelihood(p):.3f}."
     )
-    source = "data:image/png;base64," + base64.b64encode(png).decode()
+    source = "data:image/webp;base64," + base64.b64encode(picture.getvalue()).decode()
+    width = round(figure.get_figwidth() * figure.dpi)
     return (
-        f'<img src="{source}" alt="{html.escape(words)}" style="width:{size["width"]}px;'
+        f'<img src="{source}" alt="{html.escape(words)}" style="width:{width}px;'
         f'max-width:100%"><p>{html.escape(words)}</p>'
     )

@@ -11,7 +11,7 @@ def test_what_pages_share_is_told_apart():
     loaded = [
         (f"{site}/a.html", 1_000),
         (f"{site}/_images/x.png", 200),
-        (f"{site}/_static/vendor/mathjax/tex.js", 50_000),
+        (f"{site}/_static/vendor/katex/katex.min.css", 50_000),
     ]
     assert bench_book.split(loaded) == (1_200, 50_000)
 

@@ -214,7 +214,6 @@ def opener(chrome: Any, site: str, scheme: Any, width: int) -> Iterator[Any]:
         chromium.watch(tab, trouble)
         tab.on("websocket", lambda socket: trouble.append(f"asked for {socket.url}"))
         tab.goto(f"{site}/{page}", wait_until="networkidle")
-        tab.evaluate("window.MathJax?.startup?.promise.then(() => null)")
         return tab
 
     chromium.cut_off(context, trouble)
@@ -242,6 +241,15 @@ def restyle(tab: Any, scheme: Any, width: int) -> None:
     settle(tab)
 
 
+def come_to_widgets(tab: Any) -> Any:
+    """Scroll to where widgets belong, since only then they are loaded; return those drawn."""
+    views = tab.locator('script[type="application/vnd.jupyter.widget-view+json"]')
+    if views.count():
+        views.first.evaluate("view => view.parentElement.scrollIntoView()")
+        tab.locator(".jupyter-widgets").first.wait_for()
+    return tab.locator(".jupyter-widgets")
+
+
 def settle(tab: Any) -> None:
     """Wait until nothing moves."""
     tab.evaluate("Promise.all(document.getAnimations().map(a => a.finished.catch(() => {})))")
@@ -264,13 +272,13 @@ def broken_rules(tab: Any, options: dict[str, Any]) -> tuple[str, list[tuple[str
 def test_page_in_a_browser(page, fresh, notes):
     open_page, trouble = fresh
     tab = open_page(page)
-    unset = tab.locator(".math").count() - tab.locator("mjx-container").count()
-    wrong = tab.locator("mjx-merror").all_text_contents()
+    unset = tab.locator(".math:not(:has(.katex))").count()
+    wrong = tab.locator(".katex-error").all_text_contents()
     wrong += [f"{unset} are not set"] if unset > 0 else []
     notes.check("every formula is set", wrong)
 
     widgets = tab.locator('script[type="application/vnd.jupyter.widget-view+json"]').count()
-    undrawn = widgets - tab.locator(".jupyter-widgets").count()
+    undrawn = widgets - come_to_widgets(tab).count()
     notes.check("every widget is drawn", [f"{undrawn} are not"] if undrawn > 0 else [])
 
     missing = "[...document.images].filter(i => i.complete && !i.naturalWidth && i.src)"
@@ -420,7 +428,7 @@ def test_the_explorer_of_mistakes_can_be_filtered_by_keyboard(opened):
 def test_the_temperature_moves_the_diagram_without_a_kernel(opened):
     open_page, trouble = opened
     tab = open_page("08_evaluation.html")
-    picture = tab.locator(".jupyter-widgets img:visible")
+    picture = come_to_widgets(tab).locator("img:visible")
     assert "at temperature 1:" in picture.get_attribute("alt")
     handle = tab.locator(".jupyter-widgets .noUi-handle")
     assert handle.get_attribute("aria-label") == "temperature"

@@ -1,4 +1,5 @@
-"""Proves on a book of four small pages that figures are numbered, and what a PDF shows of them.
+"""Proves on a book of four small pages that figures are numbered and light, that formulas are set,
+and what a PDF shows of them.
 
 Its notebooks hold their outputs, so nothing is executed. The real book takes minutes.
 """
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from cifar_lessons.tables import Cell, Table
 
@@ -31,7 +34,8 @@ import sys
 sys.path.insert(0, {str(EXT)!r})
 project, author, html_title = "Small_book", "A & B", "Small_book"
 extensions = ["myst_nb", "sphinx_external_toc", "sphinx_multitoc_numbering", "figures", "paper"]
-extensions.insert(2, "sphinxcontrib.bibtex")
+extensions[2:2] = ["formulas", "light_pictures", "sphinxcontrib.bibtex"]
+html_math_renderer = "katex"
 bibtex_bibfiles = ["references.bib"]
 nb_execution_mode = "off"
 nb_render_markdown_format = "myst"
@@ -82,6 +86,11 @@ WIDE = Table(
     [f"Column {i}" for i in range(9)],
     [[Cell("unbreakable_name_of_a_recipe", code=True), *["some words to say"] * 8]],
     "A wide table",
+)
+SPRITE = base64.b64encode(bytes(range(256)) * 100).decode()
+SCRIPT = new_output(
+    "display_data",
+    {"text/html": f"<script>show('data:image/webp;base64,{SPRITE}')</script>", "text/plain": "-"},
 )
 WIDGET = new_output(
     "display_data",
@@ -142,7 +151,7 @@ PAGES = {
     "two": notebook(
         new_markdown_cell("# Second\n\nBy {cite}`he`."),
         drawing("far-away"),
-        drawing("wanted", also=(WIDGET,)),
+        drawing("wanted", also=(WIDGET, SCRIPT)),
     ),
 }
 
@@ -231,6 +240,37 @@ def test_the_build_refuses_names_that_come_twice_links_to_nowhere_and_pictures_w
     assert done.returncode != 0
     for words in ("one-name", "nowhere", "draws 2 figures and has captions for 1"):
         assert words in done.stderr
+
+
+def test_formulas_are_set_for_the_eye_and_for_a_screen_reader(book):
+    set_ = page(book, "one").select_one(".math .katex")
+    assert "x" in set_.select_one("math mi").get_text()
+    assert set_.select_one(".katex-html")["aria-hidden"] == "true"
+    assert not page(book, "one").find("script", src=re.compile("(?i)mathjax|katex"))
+
+
+def test_the_build_refuses_a_formula_that_can_not_be_set(tmp_path):
+    wrong = new_markdown_cell(r"# Below" + "\n\n" + r"See $\undefinedthing$.")
+    write(tmp_path, {**PAGES, "below": notebook(wrong)})
+    done = build(tmp_path, "html")
+    assert done.returncode != 0
+    assert r"\undefinedthing" in done.stderr
+
+
+def test_pictures_are_webp_on_a_page_and_png_on_paper_with_the_same_pixels(book):
+    names = [i["src"] for i in page(book, "two").select("figure img")]
+    assert len(names) == 2
+    assert all(name.endswith(".webp") for name in names)
+    png = io.BytesIO(base64.b64decode(picture().data["image/png"]))
+    with Image.open(book / "_build" / "html" / names[0]) as light, Image.open(png) as drawn:
+        assert np.array_equal(light.convert("RGBA"), drawn.convert("RGBA"))
+    assert list((book / "_build" / "latex").glob("*.png"))
+
+
+def test_what_a_script_brings_along_becomes_a_file(book):
+    html = (book / "_build" / "html" / "two.html").read_text()
+    [name] = re.findall(r"show\('(_images/\w+\.webp)'\)", html)
+    assert (book / "_build" / "html" / name).read_bytes() == base64.b64decode(SPRITE)
 
 
 # --- Paper ---------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ def test_the_slider_chooses_a_picture_by_its_position_alone():
     assert [label for label, _ in slider.options] == ["0.5", "1", "2"]
     for temperature, picture in zip((0.5, 1.0, 2.0), stack.children, strict=True):
         error = 100 * expected_calibration_error(scaled(SURE, temperature))
-        assert picture.value.startswith('<img src="data:image/png;base64,')
+        assert picture.value.startswith('<img src="data:image/webp;base64,')
         assert f"at temperature {temperature:g}: calibration error {error:.1f} points" in (
             picture.value
         )
