@@ -272,7 +272,7 @@ class Unlink(SphinxPostTransform):
     def run(self, **_: Any) -> None:
         """Leave their words."""
         for link in list(self.document.findall(nodes.reference)):
-            if link.get("refuri", "").startswith(f"%{REFERENCE}#"):
+            if re.match(rf"%{REFERENCE}(_\w+)?#", link.get("refuri", "")):
                 link.replace_self(link.children)
 
 

@@ -33,8 +33,10 @@ document.addEventListener("DOMContentLoaded", () => {
     },
     { rootMargin: "1000px" },
   );
-  for (const view of document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]'))
+  for (const view of document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')) {
+    view.parentElement.style.minHeight = "20rem"; // or the page would jump when it comes
     near.observe(view.parentElement);
+  }
 });
 
 // ipywidgets gives slider handles and play buttons no name: a screen reader says "button".
