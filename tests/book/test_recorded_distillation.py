@@ -1,8 +1,13 @@
-"""The recorded study of the teacher's share is proven again: losses and networks are today's."""
+"""The recorded study of the teacher's share is proven again: losses and networks are today's.
+
+And of the half-width arms: validation chose the loss of the full-width student among them.
+"""
+
+import statistics
 
 import pytest
 
-from cifar_lessons import runs
+from cifar_lessons import recipes, runs
 from cifar_lessons.distilling import results
 
 
@@ -38,3 +43,13 @@ def test_its_numbers_fit_each_other(study):
 def test_its_provenance_is_clean(study):
     assert study["provenance"]["git_dirty"] is False
     assert study["values"]["data"] not in ("", "synthetic")
+
+
+def test_the_full_width_student_has_the_loss_that_validation_chose():
+    arms = [recipes.get(f"mobilenet_w05_{loss}") for loss in ("kd", "kd_soft", "dkd")]
+    recorded = [[run for _, _, run in runs.status(arm) if run] for arm in arms]
+    if any(len(seeds) < arm.seeds for arm, seeds in zip(arms, recorded, strict=True)):
+        pytest.skip("not all half-width arms are recorded yet")
+    means = [statistics.mean(run.final["val_accuracy"] for run in seeds) for seeds in recorded]
+    best = arms[means.index(max(means))]
+    assert recipes.get("mobilenet_kd").objective == best.objective
