@@ -191,7 +191,9 @@ def print_solutions(section: nodes.section) -> None:
                 exercise.insert(place, [paragraph(nodes.strong("", summary)), *inside])
                 continue
             title = exercise.next_node(nodes.title).astext()
-            solutions += [paragraph(nodes.strong("", f"Exercise {title}")), *inside]
+            # Its title stays with what follows it.
+            name = paragraph(nodes.strong("", f"Exercise {title}"), latex(r"\nopagebreak"))
+            solutions += [name, *inside]
     if solutions:
         section += [nodes.rubric("", "Solutions"), *solutions]
 

@@ -81,7 +81,8 @@ def _gains(axes: Axes, net: Network, merged: Merge) -> None:
     axes.axhline(0, color="0.4", lw=1, ls=":")
     axes.set_ylim(bottom=LOWEST - 0.2)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_title(f"{net.name} ({100 * net.accuracy:.1f} %)", fontsize="medium")
+    # On two lines: the longest name of a recipe is as wide as a panel.
+    axes.set_title(f"{net.name}\n({100 * net.accuracy:.1f} %)", fontsize="small")
 
 
 def corrected_and_broken(study: Recorded | None, *, networks: Sequence[str] = ()) -> Figure:
@@ -145,7 +146,7 @@ def views_alone(study: Recorded | None) -> Figure:
     axes.set_ylim(len(views) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_xlabel("test accuracy of one look at this view")
-    figure.legend(loc="outside lower center", ncols=4, fontsize="small")
+    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
     return figure
 
 

@@ -23,7 +23,7 @@ def test_it_draws_a_study_and_says_where_there_is_none(draw, study):
 
 def test_gains_stand_at_their_cost_and_large_losses_at_the_edge_with_their_number(study):
     weak, strong = figures.gain_against_passes(study).axes
-    assert [p.get_title() for p in (weak, strong)] == ["weak (70.0 %)", "strong (90.0 %)"]
+    assert [p.get_title() for p in (weak, strong)] == ["weak\n(70.0 %)", "strong\n(90.0 %)"]
     lines = {c.get_label(): c for c in weak.containers}
     x, y = (float(v[0]) for v in lines["flip"].lines[0].get_data())
     assert x == pytest.approx(2, abs=0.5)
