@@ -329,6 +329,9 @@ class MuonConfig:
     head_lr: float = 0.02  # peak rate of the head's weights
     momentum: float = 0.85  # of SGD; Muon's own is optim.momentum
     stem_share: float = 1.0  # share of all steps over which the stem's bias learns; then it rests
+    # False: filters follow SGD as well, with optim's rate, momentum and decay. What Muon is
+    # compared with.
+    orthogonal: bool = True
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -13,16 +13,14 @@ from cifar_lessons.config import (
     Distillation,
     Expectation,
     ModelConfig,
-    MuonConfig,
     OptimConfig,
     Recipe,
     ScheduleConfig,
-    Supervised,
-    ViewsConfig,
 )
 from cifar_lessons.enas import arms
 from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.few_labels import FEW_LABELS
+from cifar_lessons.speedruns import SPEEDRUNS
 
 FLIP = AugmentConfig(flip="random")
 FLIP_CROP = AugmentConfig(flip="random", crop_padding=4)
@@ -483,56 +481,6 @@ def mobilenet_kd() -> Recipe:
     )
 
 
-def speednet_reference() -> Recipe:
-    """The speedrun that sets the time to beat, as its source has it, on this library's loop.
-
-    Source: airbench94 with Muon (Jordan and others, 2024, cifar10-airbench): 94.01 % over 200 runs
-    on a GPU. Rates are per mean loss here and per summed loss there, hence a factor of 2,000, the
-    batch; the head's is divided by 256**2 as well, since our logits are not divided by 256.
-    """
-    return Recipe(
-        name="speednet_reference",
-        about="the speedrun network as its source trains it",
-        model=ModelConfig(name="speednet"),
-        data=DataConfig(val_size=0, augment=AugmentConfig(flip="alternating", crop_padding=2)),
-        objective=Supervised(label_smoothing=0.2),
-        optim=OptimConfig(
-            name="muon",
-            peak_lr=0.24,
-            momentum=0.6,
-            weight_decay=0.004,
-            schedule=ScheduleConfig(name="linear"),
-            muon=MuonConfig(bias_lr=106.0, head_lr=0.0204, momentum=0.85, stem_share=0.375),
-        ),
-        epochs=8,
-        batch_size=2_000,
-        views=ViewsConfig(name="flip_shift"),
-        seeds=2,
-        expects=Expectation(low=0.925, high=0.94, minutes=17.6),
-    )
-
-
-def speednet() -> Recipe:
-    """94 % in half the reference's time: parts that fit the cache, and small images first.
-
-    The parts of a batch update batch norm's statistics eight times as often, so each moves them
-    less.
-    """
-    base = speednet_reference()
-    return replace(
-        base,
-        name="speednet",
-        about="94 % on a CPU: small images first, parts that fit the cache",
-        model=ModelConfig(name="speednet", options={"norm_momentum": 0.1}),
-        data=replace(base.data, sizes=((0.35, 20), (0.3, 26))),
-        micro_batch=250,
-        views=ViewsConfig(name="flip_shift", hardest=0.25),
-        seeds=5,
-        keep_weights=True,
-        expects=Expectation(low=0.925, high=0.94, minutes=9.0),
-    )
-
-
 RECIPES: dict[str, Callable[[], Recipe]] = {
     make.__name__: make
     for make in (
@@ -571,8 +519,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         mobilenet_w05_dkd,
         mobilenet,
         mobilenet_kd,
-        speednet_reference,
-        speednet,
+        *SPEEDRUNS,
         *FEW_LABELS,
     )
 } | arms.MAKERS

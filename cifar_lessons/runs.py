@@ -280,6 +280,7 @@ MEASURED_BY = {
     "bench_latency": "bench latency",
     "bench_precision": "bench precision",
     "bench_scaling": "bench scaling",
+    "bench_ideas": "bench speedrun --ideas",
     "bench_speedrun": "bench speedrun",
     "browser": "bench browser",
     "folds": "folds folds_base --repeats 8",

@@ -49,6 +49,7 @@ RULES: dict[str, list[str]] = {
     "evaluation.outsiders": [],
     "evaluation": ["config", "data", "errors", "objectives", "runtime"],
     "few_labels": ["config"],
+    "speedruns": ["config"],
     # Searching for a network. What says which there are, reads and draws them needs no torch.
     "enas.space": [],
     "enas.cost": ["enas.space"],
@@ -75,7 +76,7 @@ RULES: dict[str, list[str]] = {
         "errors",
         "experiment",
     ],
-    "recipes": ["config", "enas.arms", "errors", "few_labels"],
+    "recipes": ["config", "enas.arms", "errors", "few_labels", "speedruns"],
     "origins": ["errors"],
     "runs": ["config", "errors", "evaluation.metrics"],
     "recording": ["atomic", "config", "errors", "evaluation.metrics", "runs"],
@@ -236,9 +237,12 @@ RULES: dict[str, list[str]] = {
     "speed.tables": ["runs", "tables", "throughput"],
     "speed.projection": ["config", "tables"],
     "speed.figures": ["canvas", "speed.tables"],
+    "speed.ideas": ["canvas", "evaluation.metrics", "reports", "speedruns", "tables"],
+    "speed.minutes": ["canvas", "evaluation.metrics", "reports", "speedruns", "tables"],
     "speed": [
         "building",
         *(*LIBRARY, "benchmark", "errors", "experiment", "interleave", "plain_loop", "recipes"),
+        "speedruns",
         "throughput",
     ],
     "benchmark": [
@@ -429,7 +433,8 @@ WITHOUT_TORCH = [
     *("evaluation.cross_validation", "evaluation.label_errors", "folds.command"),
     *("folds.figures", "folds.out_of_fold", "folds.report", "folds.study"),
     *("robustness.answers", "robustness.figures", "robustness.tables"),
-    *("speed.figures", "speed.projection", "speed.tables", "studies", "tables", "targets"),
+    *("speed.figures", "speed.ideas", "speed.minutes", "speed.projection", "speed.tables"),
+    *("speedruns", "studies", "tables", "targets"),
     *("tuning.command", "tuning.figures", "tuning.report", "tuning.surface", "tuning.trials"),
     *("deploy.latency_figures", "deploy.latency_tables", "deploy.runtimes"),
     *("deploy.browser_report", "deploy.chromium", "deploy.demo_command"),
@@ -545,6 +550,7 @@ ELSEWHERE = {
     "robustness.__init__": "test_architecture.py",
     "distilling.__init__": "test_architecture.py",
     "few_labels": "test_recipes.py",  # its recipes stand among the others
+    "speedruns": "test_recipes.py",  # likewise
     "pretraining.__init__": "test_architecture.py",
     "enas.__init__": "test_architecture.py",
     "evaluation.__init__": "test_architecture.py",

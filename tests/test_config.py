@@ -70,7 +70,9 @@ def recipe() -> Recipe:
                 cycle=3.0,
                 floor=0.1,
             ),
-            muon=MuonConfig(bias_lr=1.0, head_lr=0.1, momentum=0.7, stem_share=0.5),
+            muon=MuonConfig(
+                bias_lr=1.0, head_lr=0.1, momentum=0.7, stem_share=0.5, orthogonal=False
+            ),
         ),
         epochs=5,
         batch_size=32,

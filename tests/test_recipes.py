@@ -10,6 +10,7 @@ from cifar_lessons.enas import arms
 from cifar_lessons.errors import UserError
 from cifar_lessons.models import build_model
 from cifar_lessons.recipes import RECIPES
+from cifar_lessons.speedruns import SPEEDRUNS, TARGETS, WITHOUT
 
 every_recipe = pytest.mark.parametrize("name", list(RECIPES))
 
@@ -143,6 +144,30 @@ ARMS = {
         "model.options.norm_momentum: recorded not set, now 0.1",
         "views.hardest: recorded 1.0, now 0.25",
     },
+    # Less time, and then one idea left out
+    ("speednet", "speednet_93"): {"epochs: recorded 8, now 5"},
+    ("speednet_93", "speednet_92"): {
+        "model.options.widths: recorded not set, now [64, 128, 128]",
+    },
+    ("speednet_92", "speednet_90"): {"epochs: recorded 5, now 3"},
+    ("speednet_92", "speednet_92_full_size"): {
+        "data.sizes: recorded [[0.35, 20], [0.3, 26]], now []",
+    },
+    ("speednet_92", "speednet_92_whole_batch"): {
+        "micro_batch: recorded 250, now None",
+        "model.options.norm_momentum: recorded 0.1, now 0.4",
+    },
+    ("speednet_92", "speednet_92_learned_stem"): {
+        "model.options.whiten: recorded not set, now False",
+    },
+    ("speednet_92", "speednet_92_sgd"): {
+        "optim.momentum: recorded 0.6, now 0.85",
+        "optim.muon.orthogonal: recorded True, now False",
+        "optim.peak_lr: recorded 0.24, now 2.93",
+    },
+    ("speednet_92", "speednet_92_random_flip"): {
+        "data.augment.flip: recorded 'alternating', now 'random'",
+    },
     # C11: the precision alone
     ("simple_cnn", "simple_cnn_fp32"): {"precision: recorded 'auto', now 'fp32'"},
     ("resnet18_w16", "resnet18_w16_fp32"): {"precision: recorded 'auto', now 'fp32'"},
@@ -236,7 +261,8 @@ def test_every_recipe_is_a_base_or_an_arm():
 def test_a_comparison_has_a_validation_split_and_a_headline_has_none():
     data = {name: make().data for name, make in RECIPES.items()}
     without = {name for name, d in data.items() if not (d.val_size or d.folds)}
-    assert without == {"resnet18", "speednet", "speednet_reference"}
+    # The speedrun trains for a target, and each idea is left out of a run that does.
+    assert without == {"resnet18", *(make.__name__ for make in SPEEDRUNS)}
 
 
 def test_few_labels_are_used_for_about_as_many_steps():
@@ -259,3 +285,13 @@ def test_what_compares_learns_from_all_labels_with_seeds_of_its_own():
     assert {"simple_cnn", "resnet18", "speednet", "mobilenet_kd", "enas_conv3"} <= set(names)
     others = {"tuning_base", "folds_base", "labels1_simclr", "simclr_w16", "enas_search"}
     assert not others & set(names)
+
+
+def test_a_recipe_is_named_for_the_accuracy_that_it_was_made_for():
+    for name, target in TARGETS.items():
+        assert name in ("speednet", f"speednet_{100 * target:g}")
+        assert recipes.get(name).views is not None
+
+
+def test_every_recipe_without_an_idea_runs_for_the_seeds_of_the_one_with_all():
+    assert {recipes.get(name).seeds for name in ("speednet_92", *WITHOUT.values())} == {5}

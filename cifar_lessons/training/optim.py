@@ -65,9 +65,11 @@ def _muon_groups(trained: dict[str, nn.Parameter], config: OptimConfig) -> list[
     stem = [p for name, p in trained.items() if p.ndim == 1 and name.startswith("stem.")]
     biases = [p for name, p in trained.items() if p.ndim == 1 and not name.startswith("stem.")]
     matrices = [p for p in trained.values() if p.ndim == 2]
-    orthogonal = {"orthogonal": True, "momentum": config.momentum, "weight_decay": 0.0}
+    main: dict[str, Any] = {"orthogonal": side.orthogonal, "momentum": config.momentum}
+    if side.orthogonal:  # Muon keeps the norm of filters, so there is nothing to decay
+        main["weight_decay"] = 0.0
     groups = [
-        group(filters, config.peak_lr, **orthogonal),
+        group(filters, config.peak_lr, **main),
         group(stem, side.bias_lr, until=side.stem_share),
         group(biases, side.bias_lr),
         group(matrices, side.head_lr),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cifar_lessons import recipes
-from cifar_lessons.speed.projection import compare, seconds, stages, table, verdict
+from cifar_lessons.speed.projection import compare, pace, seconds, stages, table, verdict
 
 REFERENCE = recipes.get("speednet_reference")
 QUICK = replace(
@@ -90,6 +90,7 @@ def test_a_slow_round_slows_both_and_leaves_the_ratio():
 def test_the_verdict_says_whether_the_target_is_met(ratio, words):
     runs = compare(BLOCKS, [REFERENCE, QUICK])
     runs["speednet"]["ratio"] = ratio
+    runs["speednet_90"] = runs["speednet"]  # another challenger has no such target
     assert verdict({"runs": runs}) == (
         f"speednet: {ratio:.2f}x the time of speednet_reference (0.48 to 0.55 over the rounds); "
         f"{words}."
@@ -100,3 +101,9 @@ def test_the_table_has_a_row_a_recipe():
     text = str(table({"runs": compare(BLOCKS, [REFERENCE, QUICK])}))
     assert "speednet_reference" in text
     assert "0.50 (0.48 to 0.55)" in text
+
+
+def test_recipes_that_differ_in_epochs_alone_have_one_pace():
+    longer = replace(QUICK, name="longer", epochs=9, seeds=3, about="more")
+    assert pace(longer) == pace(QUICK)
+    assert pace(replace(QUICK, micro_batch=125)) != pace(QUICK)

@@ -11,6 +11,7 @@ from cifar_lessons.data.cifar import synthetic
 from cifar_lessons.errors import UserError
 from cifar_lessons.speed import speedrun
 from cifar_lessons.speed.projection import stages
+from cifar_lessons.speedruns import REFERENCE, TARGETS
 
 
 @pytest.fixture
@@ -20,14 +21,14 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> tuple[Recipe, Recipe]:
     monkeypatch.setattr(speedrun, "load_or_synthetic", lambda *_, **__: data)
     monkeypatch.setattr(speedrun, "full_size", lambda data: data)
     made = []
-    for name in ("speednet_reference", "speednet"):
+    for name in (REFERENCE, *TARGETS):
         base = recipes.get(name)
         model = ModelConfig(name="speednet", options={"widths": [24, 24, 24]})
         part = 8 if base.micro_batch else None
         small = replace(base, model=model, batch_size=16, micro_batch=part)
         monkeypatch.setitem(recipes.RECIPES, name, lambda small=small: small)
         made.append(small)
-    return made[0], made[1]
+    return made[0], made[-1]
 
 
 def test_every_stage_and_the_scoring_are_measured_in_turns(tiny):
@@ -39,6 +40,9 @@ def test_every_stage_and_the_scoring_are_measured_in_turns(tiny):
         assert all(len(rates) >= 3 and min(rates) > 0 for rates in found.values())
     assert values["runs"]["speednet_reference"]["ratio"] == 1.0
     assert values["runs"]["speednet"]["minutes"] > 0
+    # The same for fewer epochs is not measured again, and has its minutes all the same.
+    assert set(values["rates"]) == {REFERENCE, "speednet"}
+    assert values["runs"]["speednet_90"]["minutes"] < values["runs"]["speednet"]["minutes"]
     assert values["synthetic"] is True
     assert {"load_average", "cores_busy_elsewhere", "threads"} <= set(facts)
 

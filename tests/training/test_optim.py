@@ -1,6 +1,7 @@
 """Mirrors cifar_lessons/training/optim.py: which weights decay, and the arithmetic of each kind."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -115,6 +116,16 @@ def test_muon_has_a_group_for_filters_stem_biases_and_head():
     assert [g["lr"] * g["weight_decay"] for g in (filters, stem, biases, head)] == pytest.approx(
         [0.0, 0.004, 0.004, 0.004]
     )
+
+
+def test_filters_may_follow_sgd_as_well_and_then_they_decay():
+    config = replace(MUON, muon=replace(MUON.muon, orthogonal=False))
+    layer = nn.Sequential()
+    layer.stem, layer.head = nn.Conv2d(3, 2, 1), nn.Linear(1, 1)
+    filters, *_ = build_optimizer(layer, config).param_groups
+    assert filters["orthogonal"] is False
+    assert (filters["lr"], filters["momentum"]) == (0.2, 0.6)
+    assert filters["lr"] * filters["weight_decay"] == pytest.approx(0.004)
 
 
 def test_each_group_moves_at_its_own_scale():
