@@ -18,11 +18,26 @@ from torch import Tensor, nn
 
 from cifar_lessons.models.base import Classifier
 
+# Up to PyTorch 2.14 (oneDNN 3.12) a CPU's backward pass of a 1x1 convolution with stride 2 and
+# fewer channels than this writes past its workspace: wrong gradients, or a crash
+# (github.com/uxlfoundation/oneDNN, issue 6035).
+FEW_CHANNELS = 16
+
+
+class PickedConv(nn.Conv2d):
+    """A 1x1 convolution that leaves out the pixels of its stride first: the same sums."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        rows, columns = self.stride
+        return F.conv2d(x[:, :, ::rows, ::columns], self.weight, self.bias)
+
 
 def _conv(inputs: int, outputs: int, size: int, *, stride: int = 1, norm: bool) -> nn.Conv2d:
     """Return a convolution that keeps the image's size but for its stride."""
+    kind = PickedConv if size == 1 and stride > 1 and inputs < FEW_CHANNELS else nn.Conv2d
     # Without batch norm, whose shift does that work, the convolution has a bias.
-    return nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=not norm)
+    return kind(inputs, outputs, size, stride=stride, padding=size // 2, bias=not norm)
 
 
 def _norm(channels: int, *, norm: bool) -> nn.Module:

@@ -181,7 +181,7 @@ def test_each_layer_in_bf16_agrees_with_fp32_forward_and_backward(model, images)
             results.append((out.float(), x.grad, layer.weight.grad))
             layer.zero_grad()
         for got, expected in zip(*results, strict=True):
-            assert relative_error(got, expected) < 0.005, layer
+            assert relative_error(got, expected) < 0.01, layer
 
 
 def test_bf16_errs_no_more_than_its_rounding_explains(model, images):

@@ -9,6 +9,8 @@ from cifar_lessons.models import build_model
 from cifar_lessons.models.resnet import (
     BasicBlock,
     Bottleneck,
+    PickedConv,
+    _shortcut,
     resnet18,
     resnet34,
     resnet50,
@@ -158,3 +160,25 @@ def test_ablations_train_a_step(skip, norm):
     model = resnet18(width=4, skip=skip, norm=norm)
     F.cross_entropy(model(torch.randn(8, 3, 32, 32)), torch.arange(8)).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("inputs", [2, 4, 8, 16])
+@pytest.mark.parametrize("side", [8, 32])
+def test_a_projection_of_few_channels_has_the_right_gradient(inputs, side):
+    """PyTorch's own overruns its memory on some CPUs: gradients are wrong, or Python crashes."""
+    torch.manual_seed(0)
+    shortcut = _shortcut(inputs, 2 * inputs, stride=2, skip=True, norm=True)[0]
+    assert isinstance(shortcut, PickedConv) is (inputs < 16)
+    x = torch.randn(4, inputs, side, side)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        network, images = shortcut.to(memory_format=layout), x.to(memory_format=layout)
+        network.zero_grad()
+        out = network(images)
+        out.sum().backward()
+        exact = x.double()[:, :, ::2, ::2]
+        sums = exact.sum((0, 2, 3)).expand(2 * inputs, inputs)
+        torch.testing.assert_close(
+            network.weight.grad[:, :, 0, 0].double(), sums, rtol=1e-4, atol=1e-3
+        )
+        wanted = torch.einsum("oi,bihw->bohw", network.weight[:, :, 0, 0].double(), exact)
+        torch.testing.assert_close(out.double(), wanted, rtol=1e-4, atol=1e-3)
