@@ -219,6 +219,14 @@ def test_the_machine_has_a_name_and_cores():
     assert 1 <= runtime.num_cores() <= (os.cpu_count() or 1)
 
 
+def test_the_name_of_a_cpu_tells_its_widest_vectors_where_it_has_some(monkeypatch):
+    for known, end in (("AVX512", ", AVX512"), ("AVX2", ", AVX2"), ("DEFAULT", "")):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda known=known: known)
+        name = runtime.device_name(CPU)
+        assert name.endswith(end)
+        assert ("AVX" in name) is bool(end)
+
+
 FLUSH = """
 import torch
 from cifar_lessons.runtime import detect
