@@ -9,7 +9,7 @@ import torch
 
 from cifar_lessons.deploy.backends import OnnxRuntime
 from cifar_lessons.deploy.export import export
-from cifar_lessons.deploy.quantize import quantize
+from cifar_lessons.deploy.quantize import LARGEST_WEIGHT, quantize
 from cifar_lessons.errors import UserError
 from cifar_lessons.models import build_model
 
@@ -30,6 +30,27 @@ def test_weights_are_bytes_with_a_scale_for_each_output_channel(exported, quanti
     for node in graph.node:
         if node.op_type == "DequantizeLinear" and len(sizes.get(node.input[0], [])) == 4:
             assert sizes[node.input[1]] == sizes[node.input[0]][:1]
+
+
+def filters_of(model):
+    """Return the whole numbers of all convolutions."""
+    stored = onnx.load_from_string(model.content).graph.initializer
+    arrays = [onnx.numpy_helper.to_array(t) for t in stored]
+    return [a for a in arrays if a.dtype == np.int8 and a.ndim == 4]
+
+
+def test_two_products_fit_into_sixteen_bits_on_processors_that_add_them_there(exported, images):
+    """Else the sum is cut off in silence, and a network loses more than a point of accuracy."""
+    assert 2 * 255 * LARGEST_WEIGHT < 2**15 <= 2 * 255 * 127
+    largest = {
+        symmetric: max(
+            np.abs(w.astype(int)).max()
+            for w in filters_of(quantize(exported, images, symmetric=symmetric))
+        )
+        for symmetric in (False, True)
+    }
+    # Signed activations reach half as far, so their weights may use all bits.
+    assert largest == {False: LARGEST_WEIGHT, True: 127}
 
 
 def test_answers_stay_near_and_the_file_says_int8(exported, quantised, images):

@@ -121,7 +121,7 @@ def decoupled_by_hand(s: Tensor, q: Tensor, labels: Tensor, t: float, a: float, 
 @pytest.mark.parametrize(("a", "b"), [(1.0, 8.0), (0.0, 1.0), (2.0, 0.0)])
 def test_the_decoupled_loss_matches_the_formula_by_hand(batch, t, a, b):
     loss = decoupled_loss(*batch, temperature=t, target_weight=a, others_weight=b)
-    assert loss.item() == pytest.approx(decoupled_by_hand(*batch, t=t, a=a, b=b), rel=1e-5)
+    assert loss.item() == pytest.approx(decoupled_by_hand(*batch, t=t, a=a, b=b), rel=1e-4)
 
 
 def test_an_image_alone_gets_the_plain_divergence_with_the_teachers_doubt_as_weight(batch):
