@@ -60,7 +60,7 @@ RULES: dict[str, list[str]] = {
         *("enas.arms", "enas.ranking", "enas.space", "errors", "evaluation.metrics", "recipes"),
         "runs",
     ],
-    "enas.figures": ["canvas", "enas.results", "enas.space"],
+    "enas.figures": ["canvas", "config", "enas.results", "enas.space"],
     "enas.report": [
         *("enas.cost", "enas.results", "enas.space", "reports", "tables"),
     ],
@@ -95,7 +95,8 @@ RULES: dict[str, list[str]] = {
     "verdicts": ["evaluation.metrics"],
     "targets": [],
     "judges": [
-        *("distilling.results", "enas.results", "enas.space", "evaluation.contrasts"),
+        *("distilling.results", "enas.arms", "enas.results", "enas.space"),
+        "evaluation.contrasts",
         *("evaluation.cross_validation", "evaluation.metrics", "pretraining.results", "targets"),
         *("tta.results", "verdicts"),
     ],

@@ -10,6 +10,7 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import PercentFormatter
 
 from cifar_lessons.canvas import MARKERS, empty_figure, new_axes
+from cifar_lessons.config import ArchitectureSearch
 from cifar_lessons.enas.results import Alone, Ranking, Search, kind_of, label_of
 from cifar_lessons.enas.space import OPERATIONS, Architecture, halved_after, size
 
@@ -105,7 +106,7 @@ def _arrow(axes: Axes, start: int, end: int, *, bend: float, colour: str) -> Non
 
 
 def trace(search: Search | None) -> Figure:
-    """Draw what became of the controller: rewards, entropy, and the share of each operation."""
+    """Draw what became of the controller: rewards, entropy, skips, and each operation's share."""
     if search is None or not search.trace:
         return empty_figure()
     rows = search.trace
@@ -116,12 +117,12 @@ def moves(rows: Any, *, layers: int) -> Figure:
     """Draw a trace: by name the values at each update of the controller.
 
     Args:
-        rows: `update`, `reward`, `entropy` and `p_c3` and so on, of equal length.
+        rows: `update`, `reward`, `entropy`, `skip_share` and `p_c3` and so on, of equal length.
         layers: N, which says how large the entropy may be.
     """
-    figure, first = new_axes(9, 3.6)
+    figure, first = new_axes(9, 6.4)
     first.remove()
-    reward, entropy, shares = figure.subplots(1, 3)
+    (reward, entropy), (skips, shares) = figure.subplots(2, 2)
     x = rows["update"]
     reward.plot(x, rows["reward"], ".", ms=3, color="C0")
     reward.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -131,6 +132,12 @@ def moves(rows: Any, *, layers: int) -> Figure:
     entropy.axhline(most, color="0.4", ls="--", lw=1, label="a die")
     entropy.set(xlabel="update", ylabel="entropy (nats)")
     entropy.legend(frameon=False)
+    skips.plot(x, rows["skip_share"], color="C0")
+    skips.axhline(0.5, color="0.4", ls="--", lw=1, label="a die")
+    skips.axhline(ArchitectureSearch().skip_target, color="C1", ls=":", lw=1.5, label="wanted")
+    skips.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    skips.set(xlabel="update", ylabel="share of skips that are drawn")
+    skips.legend(frameon=False)
     for k, (op, name) in enumerate(OPERATIONS.items()):
         every = max(1, len(x) // 8)
         line = shares.plot(x, rows[f"p_{op}"], f"-{MARKERS[k]}", label=name, ms=4, markevery=every)

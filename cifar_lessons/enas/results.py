@@ -144,13 +144,15 @@ FEWEST = 4  # networks, below which an interval of tau says nothing
 
 
 def ranking(search: Search | None, networks: Sequence[Alone]) -> Ranking | None:
-    """Return how the shared weights of a search order networks that were trained alone.
+    """Return how the shared weights of a search order networks that were fixed beforehand.
 
-    None where there are fewer than `FEWEST` that have both.
+    What a search found is left out: it was chosen for its score, which is therefore too high. None
+    where there are fewer than `FEWEST` that have both.
     """
     if search is None:
         return None
-    both = [n for n in networks if str(n.architecture) in search.scores]
+    fixed = [n for n in networks if kind_of(n.name)]
+    both = [n for n in fixed if str(n.architecture) in search.scores]
     if len(both) < FEWEST:
         return None
     shared = tuple(search.scores[str(n.architecture)] for n in both)

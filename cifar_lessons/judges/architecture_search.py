@@ -1,5 +1,6 @@
 """The judge of chapter 14: is a mix of two convolutions best, and did a search find one?"""
 
+from cifar_lessons.enas.arms import SEARCHES
 from cifar_lessons.enas.results import Search, alone, load, ranking
 from cifar_lessons.enas.space import made_of
 from cifar_lessons.verdicts import Claim, Evidence, Finding, Verdict, compare, percent, points
@@ -9,7 +10,9 @@ def c17(claim: Claim, evidence: Evidence) -> Finding:
     """Judge "a mix of 3x3 and separable convolutions is best" at equal multiplications."""
     mix, *rivals = claim.recipes
     sides, lines = compare(evidence, mix, rivals)
-    better = [r for r, side in zip(rivals, sides, strict=True) if side == "above"]
+    # A search that finds another mix of these two operations agrees with the article.
+    against = [r for r in rivals if not _is_mix(claim, r)]
+    better = [r for r, s in zip(rivals, sides, strict=True) if s == "above" and r in against]
     pure = claim.numbers["pure"]
     behind = [r for r, side in zip(rivals, sides, strict=True) if side == "below"]
     verdict: Verdict = "open"
@@ -25,6 +28,14 @@ def c17(claim: Claim, evidence: Evidence) -> Finding:
     details = [f"{r}: {percent(evidence.mean(r))}" for r in order] + lines
     details += _random(claim, evidence)
     return Finding(verdict, reason, ours, evidence.difference(rivals[0], mix), tuple(details))
+
+
+def _is_mix(claim: Claim, rival: str) -> bool:
+    """Return whether a search found a network of plain and separable 3x3 convolutions alone."""
+    if rival not in (claim.numbers["found"], claim.numbers["found_by_chance"]):
+        return False
+    search = load(SEARCHES[rival])
+    return search is not None and set(search.best.operations) == {"c3", "s3"}
 
 
 def _random(claim: Claim, evidence: Evidence) -> list[str]:

@@ -41,9 +41,11 @@ def test_the_big_graph_has_every_operation_of_every_layer_and_both_paths():
 def test_the_trace_shows_rewards_entropy_and_every_operation(recorded_search):
     recorded_search()
     figure = figures.trace(results.load())
-    reward, entropy, shares = figure.axes
+    reward, entropy, skips, shares = figure.axes
     assert reward.lines[0].get_ydata()[0] == 0.01
     assert entropy.lines[1].get_ydata()[0] == np.float64(6 * np.log(6) + 15 * np.log(2))
+    assert set(skips.lines[0].get_ydata()) == {0.45}
+    assert skips.lines[2].get_ydata()[0] == 0.4  # what the penalty pulls to
     assert len(shares.get_legend().get_texts()) == 6
 
 

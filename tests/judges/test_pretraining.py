@@ -14,28 +14,39 @@ def accuracies(one: float, ten: float, hundred: float = 0.0, **more: float) -> d
     return {**BASE, **{name: BASE[bases[name]] + gain for name, gain in gains.items()}, **more}
 
 
-def test_c16_is_corrected_where_neither_share_gains_as_much(judge, evidence):
-    found = judge("C16", evidence(accuracies(0.15, 0.01), seeds=3))
+@pytest.mark.parametrize(
+    ("one", "ten", "word"), [(0.15, 0.10, "more"), (0.02, 0.01, "less")], ids=["more", "less"]
+)
+def test_c16_is_corrected_where_both_shares_miss_it_on_one_side(judge, evidence, one, ten, word):
+    found = judge("C16", evidence(accuracies(one, ten), seeds=3))
     assert found.verdict == "corrected"
     assert found.reason == (
-        "at neither 1 % nor 10 % is the gain 5 points; without the share of labels the number says "
-        "little"
+        f"at 1 % and 10 % alike the gain is clearly {word} than 5 points; without the share of "
+        "labels the number says little"
     )
-    assert found.ours.startswith("1 %: +1")
+    assert found.ours.startswith("1 %: +")
     assert "; 10 %: +" in found.ours
     assert "; 100 %: " in found.ours
+
+
+def test_c16_is_open_where_the_shares_miss_it_on_either_side(judge, evidence):
+    """Some share in between gives 5 points, and the article names none."""
+    found = judge("C16", evidence(accuracies(0.15, 0.01), seeds=3))
+    assert found.verdict == "open"
+    assert found.reason.startswith("clearly more at one share and less at another")
 
 
 @pytest.mark.parametrize(("one", "ten", "where"), [(0.05, 0.01, "1 %"), (0.15, 0.05, "10 %")])
 def test_c16_is_reproduced_if_one_share_gives_it(judge, evidence, one, ten, where):
     found = judge("C16", evidence(accuracies(one, ten), seeds=3))
     assert found.verdict == "reproduced"
-    assert found.reason.startswith(f"the interval at {where} of the labels holds 5 points")
+    assert found.reason.startswith(f"the gain at {where} of the labels is 5 points")
 
 
-def test_c16_is_open_where_the_interval_is_wide(judge, evidence):
+@pytest.mark.parametrize("one", [0.05, 0.07], ids=["right on average", "not even that"])
+def test_c16_is_open_where_the_interval_is_wide(judge, evidence, one):
     """Draws that differ by ten points."""
-    made = evidence(accuracies(0.05, 0.05), seeds=3)
+    made = evidence(accuracies(one, 0.05), seeds=3)
     uneven = evidence({"low": 0.35, "high": 0.55, "a": 0.63, "b": 0.83}, seeds=3).predictions
     made.predictions["labels1_simclr"][1] = uneven["low"][1]
     made.predictions["labels1_simclr"][2] = uneven["high"][2]
@@ -43,7 +54,7 @@ def test_c16_is_open_where_the_interval_is_wide(judge, evidence):
     made.predictions["labels10_simclr"][2] = uneven["b"][2]
     found = judge("C16", made)
     assert found.verdict == "open"
-    assert "too wide to tell" in found.reason
+    assert "the interval at 1 % and 10 % is too wide to tell" in found.reason
 
 
 def test_c16_tells_what_became_of_the_prediction(judge, evidence):
