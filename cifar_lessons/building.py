@@ -10,10 +10,11 @@ from safetensors.torch import load as from_safetensors
 from torch import Tensor, nn
 
 from cifar_lessons import runs
-from cifar_lessons.config import Recipe, SimClr, VicReg, from_dict
+from cifar_lessons.config import Recipe, SimClr, VicReg
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.data.loader import normalise
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import from_dict
 from cifar_lessons.models import Classifier, build_model
 from cifar_lessons.objectives.projection import Projected
 from cifar_lessons.runtime import Runtime, stream_seed

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from cifar_lessons import recipes, runs
-from cifar_lessons.config import from_dict
 from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.evaluation.metrics import Predictions
+from cifar_lessons.fields import from_dict
 from cifar_lessons.judges import JUDGES
 from cifar_lessons.tables import Cell, Markdown, Table
 from cifar_lessons.verdicts import Claim, Evidence, Finding, Verdict, percent

@@ -134,7 +134,8 @@ def train(
         wait: Seconds that a process waits for the others before it counts them as lost.
     """
     from cifar_lessons import recipes
-    from cifar_lessons.config import in_fold, override
+    from cifar_lessons.config import in_fold
+    from cifar_lessons.fields import override
     from cifar_lessons.folds.command import count_of, train_folds
     from cifar_lessons.joining import joined
 
@@ -233,7 +234,8 @@ def teach(
         threads: CPU threads; if not given, as many as there are cores.
     """
     from cifar_lessons import recipes
-    from cifar_lessons.config import Distillation, override
+    from cifar_lessons.config import Distillation
+    from cifar_lessons.fields import override
 
     chosen = recipes.get(recipe)
     for assignment in set:
@@ -294,7 +296,7 @@ def range_test(
         precision: auto, fp32, bf16 or fp16.
     """
     from cifar_lessons import recipes
-    from cifar_lessons.config import override
+    from cifar_lessons.fields import override
 
     chosen = recipes.get(recipe)
     for assignment in set:
@@ -395,9 +397,10 @@ def evaluate(
     votes = found.kind == "pretrain"  # its stored logits are votes of the nearest neighbours
     if views is not None or ((found.folder / "weights.safetensors").exists() and not votes):
         from cifar_lessons import experiment, runtime
-        from cifar_lessons.config import Recipe, from_dict
+        from cifar_lessons.config import Recipe
         from cifar_lessons.evaluation.predict import predict
         from cifar_lessons.evaluation.tta import predict_set
+        from cifar_lessons.fields import from_dict
 
         recipe = from_dict(Recipe, found.recipe)
         here = runtime.detect(device=device, precision=precision)

@@ -5,18 +5,13 @@ progress bars are arguments elsewhere). Two runs may be compared field by field,
 difference between two recipes *is* the experiment.
 """
 
-import dataclasses
-import math
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from cifar_lessons.errors import UserError, suggest
+from cifar_lessons.errors import UserError
 
 Json = Any  # str, int, float, bool, None, list or dict of the same
-T = TypeVar("T")
 
 
 def _check(ok: bool, name: str, value: object, must: str, mend: str) -> None:
@@ -504,152 +499,6 @@ class Recipe:
         return isinstance(self.objective, SimClr | VicReg)
 
 
-# Tables that a recipe may do without: setting one of their fields begins at the defaults.
-OPTIONAL: dict[str, type] = {"views": ViewsConfig, "pair": PairConfig}
-NOT_COMPARED = ("seeds", "validate_every", "keep_weights", "expects", "about")
-
-
-def to_dict(config: Any) -> dict[str, Json]:
-    """Return a dataclass as nested dicts and lists, ready for JSON."""
-
-    def plain(value: Any) -> Json:
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        if isinstance(value, Mapping):
-            return {str(k): plain(v) for k, v in value.items()}
-        if isinstance(value, (tuple, list)):
-            return [plain(v) for v in value]
-        return value
-
-    result = plain(config)
-    assert isinstance(result, dict)
-    return result
-
-
-def from_dict(cls: type[T], data: Mapping[str, Json], *, where: str = "") -> T:
-    """Build `cls` from what `to_dict` gave.
-
-    Args:
-        cls: A dataclass of this module.
-        data: Nested dicts; a missing field takes its default.
-        where: Dotted path of `data`, for messages.
-
-    Raises:
-        UserError: An unknown field (the nearest names are offered), or a value of a wrong type.
-    """
-    hints = typing.get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    for key in data:
-        if key not in fields:
-            raise UserError(f"unknown field {where + key!r}: {suggest(key, fields)}")
-    values = {k: _convert(hints[k], v, where + k) for k, v in data.items()}
-    missing = [
-        f.name
-        for f in fields.values()
-        if f.name not in values
-        and f.default is dataclasses.MISSING
-        and f.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise UserError(f"field {where + missing[0]!r} is missing: give it a value")
-    return cls(**values)
-
-
-def _convert(hint: Any, value: Json, where: str) -> Any:
-    """Return `value` as the type `hint`, or raise a `UserError` that names `where`."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    wrong = UserError(f"{where} must be {_spell(hint)}, got {value!r}")
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in args:
-            return None
-        rest = [a for a in args if a is not type(None)]
-        return _convert(_of_kind(rest, value, where), value, where)
-    if origin is Literal:
-        if value not in args:
-            raise wrong
-        return value
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            inner = ", ".join(f"{where}.{f.name}" for f in dataclasses.fields(hint))
-            raise UserError(f"{where} is a table, got {value!r}; set one of its fields: {inner}")
-        return from_dict(typing.cast("type[Any]", hint), value, where=where + ".")
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise wrong
-        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
-        if len(kinds) != len(value):
-            raise wrong
-        return tuple(_convert(k, v, where) for k, v in zip(kinds, value, strict=True))
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value) if abs(value) < 2**53 else math.inf  # no field's range goes so far
-    if hint in (int, float, str, bool) and type(value) is not hint:
-        raise wrong
-    if origin is not None and issubclass(origin, Mapping) and not isinstance(value, Mapping):
-        raise wrong
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _of_kind(hints: list[Any], value: Json, where: str) -> Any:
-    """Return which of several types `value` has: of tables, the one whose `kind` it names."""
-    if len(hints) == 1 or not isinstance(value, Mapping):
-        return hints[0]
-    kinds = {hint.kind: hint for hint in hints}
-    kind = value.get("kind", hints[0].kind)
-    if kind not in kinds:
-        raise UserError(f"{where}.kind must be one of {', '.join(map(repr, kinds))}, got {kind!r}")
-    return kinds[kind]
-
-
-def _spell(hint: Any) -> str:
-    """Return a type as a person would write it: `one of 'sgd', 'adam'`, `float or null`."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        return "one of " + ", ".join(repr(a) for a in args)
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(_spell(a) for a in args)
-    if origin is tuple:
-        return f"a list of {_spell(args[0])}" + ("" if args[-1] is Ellipsis else f" x {len(args)}")
-    if hint is type(None):
-        return "null"
-    if dataclasses.is_dataclass(hint) or (origin is not None and issubclass(origin, Mapping)):
-        return "a table of fields"
-    return getattr(hint, "__name__", str(hint))
-
-
-def override(recipe: Recipe, assignment: str) -> Recipe:
-    """Return `recipe` with one field changed, as in `optim.peak_lr=0.2`.
-
-    The value is JSON where it parses as JSON, and text otherwise.
-
-    Raises:
-        UserError: No `=`, an unknown field, or a value that the field refuses.
-    """
-    import json
-
-    path, equals, text = assignment.partition("=")
-    if not equals or not path:
-        raise UserError(f"--set needs FIELD=VALUE, got {assignment!r}; try --set optim.peak_lr=0.2")
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = text
-    data = to_dict(recipe)
-    here, seen = data, ""
-    *parents, last = path.split(".")
-    for part in parents:
-        if part not in here:
-            raise UserError(f"unknown field {seen + part!r}: {suggest(part, here)}")
-        if here[part] is None and part in OPTIONAL:
-            here[part] = to_dict(OPTIONAL[part]())
-        if not isinstance(here[part], dict):
-            raise UserError(f"{seen + part} has no fields of its own; try {seen + part}=VALUE")
-        here, seen = here[part], f"{seen}{part}."
-    if last not in here and seen != "model.options.":
-        raise UserError(f"unknown field {seen + last!r}: {suggest(last, here)}")
-    here[last] = value
-    return from_dict(Recipe, data)
-
-
 def in_fold(recipe: Recipe, fold: int, *, folds: int, seed: int) -> Recipe:
     """Return the recipe of one fold of a cross-validation.
 
@@ -679,40 +528,3 @@ def planned_runs(recipe: Recipe) -> list[tuple[int, Recipe]]:
         for seed in range(recipe.seeds)
         for fold in range(folds)
     ]
-
-
-def differences(recorded: Mapping[str, Json], now: Recipe) -> list[str]:
-    """Return what changed since a recipe was recorded, a line a field; empty when nothing did.
-
-    Args:
-        recorded: A recipe as `to_dict` gave it then. A field that is newer than the record
-            counts as unchanged while it stands at its default.
-        now: The recipe of today.
-
-    Returns:
-        Lines such as `optim.peak_lr: recorded 0.05, now 0.1`.
-    """
-
-    def flat(data: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
-        out: dict[str, Json] = {}
-        for key, value in data.items():
-            if isinstance(value, Mapping):
-                out |= flat(value, f"{prefix}{key}.")
-            else:
-                out[prefix + key] = value
-        return out
-
-    def compared(data: Mapping[str, Json]) -> dict[str, Json]:
-        return flat({k: v for k, v in data.items() if k not in NOT_COMPARED})
-
-    then, today = compared(recorded), compared(to_dict(now))
-    defaults = compared(to_dict(Recipe(name=now.name, model=ModelConfig(name=now.model.name))))
-    lines = []
-    for key in sorted(then | today):
-        if key not in then and key in defaults and today[key] == defaults[key]:
-            continue
-        if key in then and key in today and then[key] == today[key]:
-            continue
-        was, is_ = (repr(side[key]) if key in side else "not set" for side in (then, today))
-        lines.append(f"{key}: recorded {was}, now {is_}")
-    return lines

@@ -13,16 +13,7 @@ from torch import nn
 from cifar_lessons import origins, recording, runs
 from cifar_lessons.atomic import require_writable, write_atomically
 from cifar_lessons.building import Start, num_parameters, ready_model
-from cifar_lessons.config import (
-    NOT_COMPARED,
-    ArchitectureSearch,
-    Recipe,
-    SimClr,
-    Supervised,
-    VicReg,
-    differences,
-    to_dict,
-)
+from cifar_lessons.config import ArchitectureSearch, Recipe, SimClr, Supervised, VicReg
 from cifar_lessons.data.cifar import Cifar, load
 from cifar_lessons.data.label_share import keep_share
 from cifar_lessons.data.loader import TrainLoader
@@ -33,6 +24,7 @@ from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.evaluation.probe import features, knn
 from cifar_lessons.evaluation.tta import predict_views
+from cifar_lessons.fields import NOT_COMPARED, differences, to_dict
 from cifar_lessons.objectives.base import Objective
 from cifar_lessons.objectives.distillation import DistillationObjective
 from cifar_lessons.objectives.projection import Projected

@@ -10,8 +10,9 @@ import torch
 
 from cifar_lessons import recipes, runs
 from cifar_lessons.building import load_model
-from cifar_lessons.config import Recipe, from_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.data.loader import normalise
+from cifar_lessons.fields import from_dict
 from cifar_lessons.models import Classifier
 from cifar_lessons.notebook import Session
 from cifar_lessons.runtime import Runtime

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from cifar_lessons import building, pretrained, runs, runtime
-from cifar_lessons.config import Recipe, from_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.data.loader import normalise
 from cifar_lessons.data.official import official
 from cifar_lessons.deploy.command import require_packages
+from cifar_lessons.fields import from_dict
 from cifar_lessons.runs import MissingRun, Run
 
 

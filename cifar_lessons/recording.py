@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cifar_lessons.atomic import write_atomically
-from cifar_lessons.config import Recipe, differences, in_fold, to_dict
+from cifar_lessons.config import Recipe, in_fold
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log_likelihood
+from cifar_lessons.fields import differences, to_dict
 from cifar_lessons.runs import (
     SCHEMA,
     MissingRun,

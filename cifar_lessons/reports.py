@@ -6,8 +6,9 @@ Nothing here fails where runs are missing: what is not recorded yet is said, wit
 from collections.abc import Iterable, Mapping, Sequence
 
 from cifar_lessons import recipes, runs
-from cifar_lessons.config import NOT_COMPARED, Json, Recipe, to_dict
+from cifar_lessons.config import Json, Recipe
 from cifar_lessons.evaluation.metrics import Estimate, mean_interval
+from cifar_lessons.fields import NOT_COMPARED, to_dict
 from cifar_lessons.runs import Run
 from cifar_lessons.tables import Markdown, Table
 from cifar_lessons.targets import first_reach

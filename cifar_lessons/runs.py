@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cifar_lessons.config import Recipe, differences, in_fold, planned_runs
+from cifar_lessons.config import Recipe, in_fold, planned_runs
 from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.evaluation.metrics import Predictions
+from cifar_lessons.fields import differences
 
 SCHEMA = 1
 # What numpy raises for a file that is no archive of arrays, or is cut short.

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from cifar_lessons import recipes, runs
 from cifar_lessons.building import load_model
-from cifar_lessons.config import DataConfig, Distillation, Recipe, differences, from_dict
+from cifar_lessons.config import DataConfig, Distillation, Recipe
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import differences, from_dict
 from cifar_lessons.runtime import Runtime, in_precision
 from cifar_lessons.training.teacher import Teacher
 

@@ -27,6 +27,7 @@ RULES: dict[str, list[str]] = {
     "errors": [],
     "atomic": ["errors"],
     "config": ["errors"],
+    "fields": ["config", "errors"],
     "distributed": ["errors"],
     "joining": ["distributed", "errors"],
     "runtime": ["distributed", "errors"],
@@ -320,6 +321,10 @@ RULES: dict[str, list[str]] = {
     "cli": ["*"],
     "__main__": ["cli"],
 }
+# Who knows recipes may also turn them into plain data and back.
+for _rule, _allowed in RULES.items():
+    if "config" in _allowed and _rule != "fields":
+        _allowed.append("fields")
 
 
 def dotted(path: Path) -> str:

@@ -554,7 +554,7 @@ STUDENT = (
 def student(typed, tiny_official, train, monkeypatch) -> Callable[..., Answer]:
     """Return `teach` and `train` of a student, whose teacher is trained and of tiny settings."""
     from cifar_lessons import recipes
-    from cifar_lessons.config import override
+    from cifar_lessons.fields import override
 
     small = recipes.get("deep_cnn_pool4")
     for change in (argument[6:] for argument in TINY if argument.startswith("--set=")):

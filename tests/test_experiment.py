@@ -19,12 +19,11 @@ from cifar_lessons.config import (
     Recipe,
     ScheduleConfig,
     ViewsConfig,
-    override,
-    to_dict,
 )
 from cifar_lessons.data.cifar import Cifar, synthetic
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import accuracy, negative_log_likelihood
+from cifar_lessons.fields import override, to_dict
 from cifar_lessons.objectives.base import StepOutput
 from cifar_lessons.runtime import Runtime
 from cifar_lessons.training import checkpoint as checkpoints

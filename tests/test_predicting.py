@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from cifar_lessons import predicting, pretrained, runs
-from cifar_lessons.config import Recipe, from_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import from_dict
 
 
 @pytest.fixture

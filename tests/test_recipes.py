@@ -5,9 +5,10 @@ import inspect
 import pytest
 
 from cifar_lessons import recipes
-from cifar_lessons.config import NOT_COMPARED, Recipe, differences, from_dict, to_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.enas import arms
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import NOT_COMPARED, differences, from_dict, to_dict
 from cifar_lessons.models import build_model
 from cifar_lessons.recipes import RECIPES
 from cifar_lessons.speedruns import SPEEDRUNS, TARGETS, WITHOUT

@@ -10,8 +10,9 @@ from records import PROVENANCE, write_folds
 from safetensors.numpy import load_file
 
 from cifar_lessons import recipes, recording, runs
-from cifar_lessons.config import Recipe, override
+from cifar_lessons.config import Recipe
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import override
 from cifar_lessons.runs import MissingRun, StaleRun
 
 

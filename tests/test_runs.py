@@ -8,9 +8,10 @@ import pytest
 from records import HISTORY, PROVENANCE, predictions, write_folds
 
 from cifar_lessons import recipes, recording, runs
-from cifar_lessons.config import Recipe, in_fold, override
+from cifar_lessons.config import Recipe, in_fold
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import accuracy, negative_log_likelihood
+from cifar_lessons.fields import override
 from cifar_lessons.runs import MissingRun, StaleRun
 
 

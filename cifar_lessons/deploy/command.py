@@ -63,12 +63,13 @@ def export(
     import hashlib
 
     from cifar_lessons import experiment, runtime
-    from cifar_lessons.config import Recipe, from_dict
+    from cifar_lessons.config import Recipe
     from cifar_lessons.deploy import backends, pixels
     from cifar_lessons.deploy import export as exporting
     from cifar_lessons.deploy.half import half
     from cifar_lessons.deploy.model_file import About
     from cifar_lessons.deploy.quantize import quantize
+    from cifar_lessons.fields import from_dict
 
     recipe = from_dict(Recipe, found.recipe)
     network = building.load_model(found, runtime.detect(device="cpu", precision="fp32"))

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cifar_lessons import building, recipes, runs, runtime
-from cifar_lessons.config import Recipe, from_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.data.drawings import KINDS, draw
 from cifar_lessons.data.official import official
@@ -16,6 +16,7 @@ from cifar_lessons.deploy.export import export
 from cifar_lessons.deploy.model_file import About, ModelFile
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.outsiders import familiarity
+from cifar_lessons.fields import from_dict
 from cifar_lessons.interactive.page import Page
 from cifar_lessons.tables import Markdown
 

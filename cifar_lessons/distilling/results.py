@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_lessons import recipes, runs
-from cifar_lessons.config import to_dict
+from cifar_lessons.fields import to_dict
 from cifar_lessons.runs import Run
 
 STUDY = "distillation_share"

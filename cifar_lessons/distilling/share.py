@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cifar_lessons import building, experiment, recipes, runs, runtime
-from cifar_lessons.config import DataConfig, Distillation, Recipe, from_dict
+from cifar_lessons.config import DataConfig, Distillation, Recipe
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.data.loader import Batch, TrainLoader
 from cifar_lessons.distilling.results import ARMS, STUDENT, losses, trained
+from cifar_lessons.fields import from_dict
 from cifar_lessons.objectives.distillation import DistillationObjective
 from cifar_lessons.runs import Run
 from cifar_lessons.runtime import Runtime

@@ -45,7 +45,8 @@ def search(
         threads: CPU threads; as many as there are cores if not given.
     """
     from cifar_lessons import recipes
-    from cifar_lessons.config import ArchitectureSearch, override
+    from cifar_lessons.config import ArchitectureSearch
+    from cifar_lessons.fields import override
 
     chosen = recipes.get(recipe)
     for assignment in set:

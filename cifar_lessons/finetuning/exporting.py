@@ -5,10 +5,11 @@ from pathlib import Path
 
 from cifar_lessons import building, runs, runtime
 from cifar_lessons.atomic import write_atomically
-from cifar_lessons.config import Recipe, from_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.deploy.export import Parity, export
 from cifar_lessons.deploy.model_file import About
 from cifar_lessons.deploy.pixels import as_pixels
+from cifar_lessons.fields import from_dict
 from cifar_lessons.finetuning.folder import Pictures
 
 PARITY = 200  # pictures on which file and network must agree

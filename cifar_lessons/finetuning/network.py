@@ -16,18 +16,11 @@ import torch
 from torch import nn
 
 from cifar_lessons import building, experiment, runs
-from cifar_lessons.config import (
-    AugmentConfig,
-    OptimConfig,
-    Recipe,
-    ScheduleConfig,
-    Supervised,
-    from_dict,
-    to_dict,
-)
+from cifar_lessons.config import AugmentConfig, OptimConfig, Recipe, ScheduleConfig, Supervised
 from cifar_lessons.data.loader import TrainLoader, normalise
 from cifar_lessons.evaluation.metrics import accuracy, negative_log_likelihood
 from cifar_lessons.evaluation.predict import predict
+from cifar_lessons.fields import from_dict, to_dict
 from cifar_lessons.finetuning.folder import Pictures
 from cifar_lessons.finetuning.head import features, fit_head, has_bias, set_head
 from cifar_lessons.models import Classifier

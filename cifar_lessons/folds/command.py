@@ -55,7 +55,7 @@ def folds(
         threads: CPU threads; as many as there are cores if not given.
     """
     from cifar_lessons import recipes, recording
-    from cifar_lessons.config import override
+    from cifar_lessons.fields import override
     from cifar_lessons.folds.study import require_recordable
 
     chosen = recipes.get(recipe)

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cifar_lessons import origins, recipes, recording, runs
-from cifar_lessons.config import Recipe, differences, in_fold, to_dict
+from cifar_lessons.config import Recipe, in_fold
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import differences, to_dict
 
 BASE = "folds_base"  # the recipe of the book's own study
 REPEATS, FOLDS = 8, 5  # of that study, fixed before the first run

@@ -24,12 +24,13 @@ from torch import nn
 
 from cifar_lessons import recipes, runs
 from cifar_lessons.building import load_model
-from cifar_lessons.config import DataConfig, Recipe, ViewsConfig, from_dict
+from cifar_lessons.config import DataConfig, Recipe, ViewsConfig
 from cifar_lessons.data.cifar import Split, load
 from cifar_lessons.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.evaluation.tta import predict_views
+from cifar_lessons.fields import from_dict
 from cifar_lessons.robustness.answers import Answers, Store, summed_up
 from cifar_lessons.runtime import Runtime, detect
 

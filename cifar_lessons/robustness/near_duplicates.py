@@ -24,9 +24,10 @@ import torch
 
 from cifar_lessons import runs
 from cifar_lessons.building import load_model
-from cifar_lessons.config import Recipe, from_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar, read_official
 from cifar_lessons.data.loader import normalise
+from cifar_lessons.fields import from_dict
 from cifar_lessons.runtime import Runtime, detect
 
 Images = npt.NDArray[np.uint8]  # (N, 3, 32, 32)

@@ -15,12 +15,13 @@ from typing import Any
 from cifar_lessons import recipes
 from cifar_lessons.benchmark import full_size
 from cifar_lessons.building import new_model
-from cifar_lessons.config import Recipe, to_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar, Split, load_or_synthetic
 from cifar_lessons.data.loader import Batch, TrainLoader
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.evaluation.tta import predict_views
 from cifar_lessons.experiment import objective_of
+from cifar_lessons.fields import to_dict
 from cifar_lessons.interleave import Contender, take_turns
 from cifar_lessons.runtime import Runtime, detect
 from cifar_lessons.speed.conditions import Conditions

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from cifar_lessons import recipes, runs
-from cifar_lessons.config import differences
 from cifar_lessons.evaluation.merging import Merge
 from cifar_lessons.evaluation.metrics import Estimate, sign_test
 from cifar_lessons.evaluation.view_sets import VIEW_SETS
+from cifar_lessons.fields import differences
 from cifar_lessons.runs import Run
 
 STUDY = "tta"

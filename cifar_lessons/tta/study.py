@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from cifar_lessons import building, experiment, origins, recording, runs, runtime
-from cifar_lessons.config import DataConfig, Recipe, from_dict
+from cifar_lessons.config import DataConfig, Recipe
 from cifar_lessons.data.cifar import Split
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.merging import Floats, Merge, learn, merge
@@ -26,6 +26,7 @@ from cifar_lessons.evaluation.metrics import (
 )
 from cifar_lessons.evaluation.tta import Halves, logits_of_views
 from cifar_lessons.evaluation.view_sets import PLAIN, VIEW_SETS, distinct_views
+from cifar_lessons.fields import from_dict
 from cifar_lessons.runs import Run
 from cifar_lessons.runtime import Runtime
 from cifar_lessons.tta import report

@@ -62,7 +62,7 @@ def tune(
         threads: CPU threads; as many as there are cores if not given.
     """
     from cifar_lessons import recipes, recording
-    from cifar_lessons.config import override
+    from cifar_lessons.fields import override
     from cifar_lessons.tuning import space as spaces
 
     chosen = recipes.get(recipe)

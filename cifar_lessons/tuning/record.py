@@ -15,8 +15,9 @@ from optuna.importance import (
 )
 
 from cifar_lessons import recipes
-from cifar_lessons.config import Recipe, differences, to_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import differences, to_dict
 from cifar_lessons.tuning.search import Found
 from cifar_lessons.tuning.space import SPACE, Range
 from cifar_lessons.tuning.storage import quiet

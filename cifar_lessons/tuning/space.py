@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_lessons.config import Recipe, override, to_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import override, to_dict
 
 Settings = Mapping[str, float]  # a number by the name of its field
 EXAMPLE = "--range optim.peak_lr=0.001..1"

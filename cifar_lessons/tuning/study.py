@@ -14,8 +14,9 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from cifar_lessons.config import Recipe, differences, to_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import differences, to_dict
 from cifar_lessons.tuning.sampler import NumberedTPE
 from cifar_lessons.tuning.space import Range, Settings, space_differences, to_json
 from cifar_lessons.tuning.trials import State, Trial

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cifar_lessons import recipes, runs
-from cifar_lessons.config import differences
+from cifar_lessons.fields import differences
 from cifar_lessons.folds import out_of_fold
 from cifar_lessons.folds.study import FOLDS, REPEATS, from_values
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from cifar_lessons import recipes, runs
-from cifar_lessons.config import Recipe, differences, from_dict, in_fold
+from cifar_lessons.config import Recipe, in_fold
 from cifar_lessons.evaluation.metrics import accuracy, negative_log_likelihood
+from cifar_lessons.fields import differences, from_dict
 
 ROOT = Path(__file__).parent.parent.parent / "book" / "runs"
 EVERY = sorted(path.parent for path in ROOT.glob("*/*/run.json"))

@@ -3,7 +3,7 @@
 import pytest
 
 from cifar_lessons import recipes, runs
-from cifar_lessons.config import differences
+from cifar_lessons.fields import differences
 from cifar_lessons.tuning.space import ADVICE, SPACE
 from cifar_lessons.tuning.trials import best, counted, from_values, noise
 

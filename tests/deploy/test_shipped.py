@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from cifar_lessons import recipes, runs
-from cifar_lessons.config import Recipe, from_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import synthetic
 from cifar_lessons.deploy import shipped
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.outsiders import familiarity
+from cifar_lessons.fields import from_dict
 
 DATA = synthetic(num_train=100, num_test=40, val_size=0)
 

@@ -3,11 +3,11 @@
 import pytest
 
 from cifar_lessons import recipes, runs
-from cifar_lessons.config import differences, to_dict
 from cifar_lessons.enas.arms import ALONE, CONTROLS, MAKERS, PURE, SEARCHES, TARGET
 from cifar_lessons.enas.cost import multiplications
 from cifar_lessons.enas.space import parse, plain
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import differences, to_dict
 
 BEST = plain(["c5", "s3", "c3", "s5", "c3", "mp"])  # of the made-up record
 OPTIONS = ("model.options.architecture", "model.options.width")

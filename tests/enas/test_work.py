@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from cifar_lessons import runs
-from cifar_lessons.config import override
 from cifar_lessons.enas import results
 from cifar_lessons.enas.work import run
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import override
 
 
 def test_a_finished_search_is_written_whole_and_not_again(tiny, data, cpu, tmp_path, capsys):

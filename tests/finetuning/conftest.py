@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from cifar_lessons import pretrained, runs
-from cifar_lessons.config import ModelConfig, Recipe, from_dict, to_dict
+from cifar_lessons.config import ModelConfig, Recipe
 from cifar_lessons.data.drawings import write_set
+from cifar_lessons.fields import from_dict, to_dict
 from cifar_lessons.models import build_model
 from cifar_lessons.runtime import Runtime
 

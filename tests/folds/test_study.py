@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cifar_lessons import origins, recipes, recording, runs
-from cifar_lessons.config import override
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import override
 from cifar_lessons.folds import study
 
 SEEDS = range(8)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cifar_lessons import runs
-from cifar_lessons.config import override
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import override
 from cifar_lessons.folds.work import LOCK, Place, parts_of, work
 
 

@@ -13,8 +13,9 @@ import torch
 
 import cifar_lessons
 from cifar_lessons import pretrained, recipes, runs
-from cifar_lessons.config import Recipe, differences, from_dict
+from cifar_lessons.config import Recipe
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import differences, from_dict
 from cifar_lessons.pretrained.ship import MOST_BYTES, MOST_TOGETHER
 
 PACKAGE = Path(cifar_lessons.__file__).parent

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from cifar_lessons import building, experiment, origins, runs
-from cifar_lessons.config import DataConfig, Recipe, from_dict
+from cifar_lessons.config import DataConfig, Recipe
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.merging import learn, merge
 from cifar_lessons.evaluation.metrics import Predictions, accuracy, per_class_accuracy
 from cifar_lessons.evaluation.tta import logits_of_views
 from cifar_lessons.evaluation.view_sets import VIEW_SETS, distinct_views
+from cifar_lessons.fields import from_dict
 from cifar_lessons.runtime import Runtime
 from cifar_lessons.tta import study
 from cifar_lessons.tta.results import MERGED, SETS, networks

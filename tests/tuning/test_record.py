@@ -7,8 +7,8 @@ import pytest
 
 from cifar_lessons import recipes
 from cifar_lessons.claims import load_claims
-from cifar_lessons.config import to_dict
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import to_dict
 from cifar_lessons.judges import JUDGES
 from cifar_lessons.tuning.record import gather, importances, study_name
 from cifar_lessons.tuning.search import Found
