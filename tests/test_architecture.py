@@ -312,6 +312,14 @@ RULES: dict[str, list[str]] = {
         "speed",
         "typed",
     ],
+    "training_commands": [
+        *("config", "errors", "experiment", "folds.command", "joining", "recipes", "runs"),
+        *("starting", "teaching", "typed"),
+    ],
+    "evaluation_commands": [
+        *("building", "config", "data.picture", "errors", "evaluation", "experiment"),
+        *("predicting", "runs", "runtime"),
+    ],
     "torchrun": ["errors"],
     "scaling_worker": ["building", *LIBRARY, "errors", "joining", "recipes"],
     "scaling": [
@@ -419,6 +427,7 @@ def python(code: str, **environment: str) -> str:
 WITHOUT_TORCH = [
     *("atomic", "bench_commands", "canvas", "claims", "cli", "config", "distributed", "errors"),
     *("evaluation.calibration", "evaluation.contrasts", "evaluation.mistakes"),
+    *("evaluation_commands", "fields", "training_commands"),
     *("evaluation.resampling", "evaluation_plots", "evaluation_reports"),
     *("interactive.explorer", "interactive.filters", "interactive.temperature"),
     *(
@@ -555,6 +564,8 @@ ELSEWHERE = {
     "data.__init__": "test_architecture.py",
     "robustness.__init__": "test_architecture.py",
     "distilling.__init__": "test_architecture.py",
+    "evaluation_commands": "test_cli.py",
+    "training_commands": "test_cli.py",
     "few_labels": "test_recipes.py",  # its recipes stand among the others
     "speedruns": "test_recipes.py",  # likewise
     "pretraining.__init__": "test_architecture.py",

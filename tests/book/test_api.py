@@ -19,7 +19,7 @@ def test_every_module_stands_in_the_reference():
     commands = (
         *("__main__", "bench_commands", "cli", "deploy.command", "folds.command"),
         *("deploy.demo_command", "enas.command", "finetuning.command", "serving.command"),
-        *("tuning.command", "typed"),
+        *("evaluation_commands", "training_commands", "tuning.command", "typed"),
     )
     modules -= {f"cifar_lessons.{name}" for name in commands}
     assert modules - listed == set()
