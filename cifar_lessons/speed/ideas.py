@@ -1,4 +1,4 @@
-"""What each idea of the speedrun brings: `speednet_92` with one of them left out at a time.
+"""What each idea of the speedrun brings: `speednet_90` with one of them left out at a time.
 
 An idea may buy accuracy, time or both, so both are shown. No torch, nothing is trained:
 accuracies come from recorded runs, paired seed by seed and image by image, and times from
