@@ -49,7 +49,7 @@ def big_graph(chosen: Sequence[Architecture]) -> Figure:
     axes.set(xlabel="layer", xticks=range(1, layers + 1), yticks=[], xlim=(-0.6, layers + 0.6))
     axes.grid(visible=False)
     axes.invert_yaxis()
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1, frameon=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=1, frameon=False)
     axes.set_title(f"every path is a network: {size(layers):,} of them with the skips", fontsize=11)
     return figure
 
@@ -135,7 +135,7 @@ def moves(rows: Any, *, layers: int) -> Figure:
     skips.plot(x, rows["skip_share"], color="C0")
     skips.axhline(0.5, color="0.4", ls="--", lw=1, label="a die")
     skips.axhline(ArchitectureSearch().skip_target, color="C1", ls=":", lw=1.5, label="wanted")
-    skips.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    skips.yaxis.set_major_formatter(PercentFormatter(1))
     skips.set(xlabel="update", ylabel="share of skips that are drawn")
     skips.legend(frameon=False)
     for k, (op, name) in enumerate(OPERATIONS.items()):
