@@ -40,7 +40,7 @@ def test_constants_are_those_of_the_source():
     assert (optim.peak_lr, optim.momentum, optim.nesterov, optim.clip_norm) == (0.05, 0.9, True, 5)
     assert optim.weight_decay == 2 * 0.00025  # the l2 term there has no half
     assert optim.schedule.floor * optim.peak_lr == pytest.approx(0.0005)
-    assert (recipe.batch_size, recipe.epochs) == (128, 10 + 20 + 40)
+    assert (recipe.batch_size, recipe.epochs) == (128, 10 + 20)
     assert recipe.data.val_size == 5_000
 
 
