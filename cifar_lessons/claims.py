@@ -293,7 +293,8 @@ def notes(*only: str, root: Path | None = None) -> Markdown:
         claim = row.claim
         place = f'<span id="{_anchor(claim)}"></span>'
         lines += [f"{place}**{claim.id} {claim.title}.** {claim.says}", ""]
-        lines.append(f"- *Rule ({claim.kind.replace('_', ' ')}):* {claim.rule}")
+        kind = "our reading" if claim.kind == "undefined" else claim.kind.replace("_", " ")
+        lines.append(f"- *Rule ({kind}):* {claim.rule}")
         if claim.known:
             lines.append(f"- *Known before:* {claim.known}")
         if claim.prediction:

@@ -37,6 +37,8 @@ class Cell:
 class Table:
     """Rows of cells under column names; the first column names the row.
 
+    Without rows only the caption is shown: headings over nothing look like a mistake.
+
     Attributes:
         columns: Names, one for each cell of a row.
         rows: Cells from left to right.
@@ -64,6 +66,8 @@ class Table:
 
     def _repr_html_(self) -> str:
         """Return HTML with scopes; wide tables scroll alone, and by keyboard too."""
+        if not self.rows:
+            return f"<p><em>{html.escape(self.caption)}</em></p>"
         head = "".join(f'<th scope="col">{html.escape(c)}</th>' for c in self.columns)
         body = ""
         for first, *rest in self.rows:
@@ -79,12 +83,16 @@ class Table:
 
     def _repr_markdown_(self) -> str:
         """Return a Markdown table, for places that show no HTML."""
+        if not self.rows:
+            return f"*{self.caption}*"
         lines = ["| " + " | ".join(self.columns) + " |", "|" + " --- |" * len(self.columns)]
         lines += ["| " + " | ".join(_cell(c).markdown() for c in row) + " |" for row in self.rows]
         return "\n".join([*lines, "", self.caption])
 
     def __str__(self) -> str:
         """Return aligned columns."""
+        if not self.rows:
+            return self.caption
         lines = [list(self.columns), *([str(c) for c in row] for row in self.rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
         return "\n".join(

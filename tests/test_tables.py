@@ -73,3 +73,10 @@ def test_tables_are_no_landmarks_so_that_two_may_have_one_name(table):
 def test_a_column_without_a_name_is_refused():
     with pytest.raises(ValueError, match="every column needs a name, got"):
         Table(("Corruption", ""), [("none", "1")], "what it shows")
+
+
+def test_a_table_without_rows_shows_its_words_and_no_headings():
+    empty = Table(("Recipe", "Accuracy"), [], "Nothing is recorded yet.")
+    assert "Recipe" not in empty._repr_html_() + empty._repr_markdown_() + str(empty)
+    assert "Nothing is recorded yet." in empty._repr_html_()
+    assert str(empty) == "Nothing is recorded yet."
