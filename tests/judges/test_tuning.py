@@ -34,7 +34,12 @@ def search(*behind: float, spread: float = 0.0, seeds: int = 5) -> Evidence:
 @pytest.mark.parametrize(
     ("behind", "spread", "verdict", "words"),
     [
-        ((0.002, 0.03, 0.05), 0.0, "reproduced", "within 1 point of the best: 128, 0.1; but clear"),
+        (
+            (0.002, 0.03, 0.05),
+            0.0,
+            "reproduced",
+            "less than 1 point below the best: 128, 0.1; but clear",
+        ),
         ((0.0, 0.0, 0.0), 0.0, "reproduced", "128, 0.1 and middle and 256, 0.01"),
         ((-0.01, 0.03, 0.05), 0.0, "reproduced", "128, 0.1"),  # better than the best that was found
         ((0.03, 0.03, 0.05), 0.0, "corrected", "all of it is more than 1 point below the best"),
