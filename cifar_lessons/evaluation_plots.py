@@ -82,8 +82,8 @@ def gaps(
     """
     if not found:
         return empty_figure()
-    rows = -(-len(found) // 3)  # of the legend, which grows with every recipe
-    figure, axes = new_axes(8.5, 4.8 + 0.17 * rows)
+    columns = 3
+    figure, axes = new_axes(8.5, 4.8 + 0.17 * len(found) / columns)  # and the rows of the legend
     both = {name: (mean_interval(runs), contrast(runs, weights)) for name, runs in found.items()}
     for index, (name, (across, up)) in enumerate(both.items()):
         # Colours repeat after 10: then the marker is another one.
@@ -98,7 +98,7 @@ def gaps(
     axes.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.4g}%")  # 72.5 in a narrow range
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g}")
     axes.set(xlabel="test accuracy over all classes", ylabel=ylabel)
-    figure.legend(fontsize="x-small", loc="outside lower center", ncols=3)
+    figure.legend(fontsize="x-small", loc="outside lower center", ncols=columns)
     return figure
 
 

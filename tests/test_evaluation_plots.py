@@ -67,7 +67,10 @@ def test_the_long_bars_of_two_seeds_do_not_set_the_axes_of_the_gaps():
 
 @pytest.mark.parametrize(
     "figure",
-    [ep.resolution({"10 %": 0.1}), ep.reliability_diagrams({"a": network(0)})],
+    [
+        ep.resolution({"10 %": 0.1}),
+        ep.reliability_diagrams({"a": network(0)}),
+    ],
     ids=["resolution", "reliability"],
 )
 def test_a_legend_lies_below_the_axes_and_covers_nothing(figure):
@@ -75,6 +78,17 @@ def test_a_legend_lies_below_the_axes_and_covers_nothing(figure):
     [legend] = figure.legends
     assert all(axes.get_legend() is None for axes in figure.axes)
     assert legend.get_window_extent().y1 <= min(a.get_window_extent().y0 for a in figure.axes)
+
+
+def test_the_legend_of_the_gaps_is_shown_whole_however_many_recipes_there_are():
+    found = {f"resnet18_w16_no_augment{k}": [network(k)] for k in range(23)}
+    figure = ep.gaps(found, gap_weights(1, (3, 5)), claimed=(0.07, 0.08), ylabel="gap")
+    figure.draw_without_rendering()
+    [legend] = figure.legends
+    box = legend.get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.axes[0].get_window_extent().y0
+    assert len(legend.get_texts()) == 24
 
 
 def test_reliability_has_a_panel_a_network_and_a_count_below_it():

@@ -45,10 +45,8 @@ def c21(claim: Claim, evidence: Evidence) -> Finding:
     fails = [label for label, side in found.items() if side == "above"]
     verdict: Verdict
     if holds:
-        verdict, reason = (
-            "reproduced",
-            f"less than {tolerance:g} point below the best: {_list(holds)}",
-        )
+        verdict = "reproduced"
+        reason = f"less than {tolerance:g} point below the best: {_list(holds)}"
     elif len(fails) == len(found):
         verdict, reason = "corrected", f"all of it is more than {tolerance:g} point below the best"
     else:
