@@ -42,6 +42,11 @@ class Row:
         """Return what to type to measure it again."""
         parts = [runs.study_command(name) for name in self.claim.studies]
         names = self.claim.recipes
+        first = {r.name: r for name in names if (r := recipes.needs(recipes.get(name)))}
+        for name in first.keys() - set(names):
+            parts.append(runs.train_command(first[name], 0))
+            if first[name].objective.kind == "search":  # what it found is read from its record
+                parts.append(runs.record_command(first[name], 0))
         train = f"cifar-lessons train {'$r' if len(names) > 1 else ''.join(names)} --seed "
         if self.claim.min_seeds == 1:
             train += "0"
@@ -202,6 +207,8 @@ def counts(rows: Sequence[Row]) -> dict[str, int]:
 def summary(rows: Sequence[Row]) -> str:
     """Return how the claims fared, in one line."""
     parts = [f"{number} {verdict}" for verdict, number in counts(rows).items()]
+    if len(rows) == 1:
+        return f"1 claim: {rows[0].finding.verdict}."
     return f"{len(rows)} claims: {', '.join(parts)}."
 
 

@@ -495,7 +495,7 @@ class Recipe:
 
     @property
     def pretrains(self) -> bool:
-        """Return whether no label is used: what comes out are features, and no classifier."""
+        """Return whether no label is used, so that features come out and no classifier."""
         return isinstance(self.objective, SimClr | VicReg)
 
 

@@ -82,7 +82,7 @@ def take_turns(
             now = time.perf_counter()
             longest = max(longest, now - began)
             shown = ", ".join(f"{key} {found[-1]:,.1f}" for key, found in rates.items())
-            say(f"round {turn}, {now - start:.0f} of {seconds:.0f} s: {shown} images/s")
+            say(f"round {turn}, after {now - start:.0f} s: {shown} images/s")
             if turn >= FEWEST_ROUNDS and now - start + longest > seconds:
                 return rates
         raise AssertionError("unreachable: the rounds end by return")

@@ -536,6 +536,18 @@ def get(name: str) -> Recipe:
     return RECIPES[name]()
 
 
+def needs(recipe: Recipe) -> Recipe | None:
+    """Return the recipe whose seed 0 must be there before this one can train, if any.
+
+    It gives the first weights, teaches, or finds the architecture.
+    """
+    if recipe.init is not None:
+        return get(recipe.init)
+    if recipe.objective.kind == "distillation":
+        return get(recipe.objective.teacher)
+    return get(arms.SEARCHES[recipe.name]) if recipe.name in arms.SEARCHES else None
+
+
 def comparable() -> list[str]:
     """Return the recipes that answer one question: who learns most from all labels of the split.
 

@@ -10,7 +10,7 @@ from cifar_lessons.config import Json, Recipe
 from cifar_lessons.evaluation.metrics import Estimate, mean_interval
 from cifar_lessons.fields import NOT_COMPARED, to_dict
 from cifar_lessons.runs import Run
-from cifar_lessons.tables import Markdown, Table
+from cifar_lessons.tables import Markdown, Table, number_of
 from cifar_lessons.targets import first_reach
 
 Choice = Iterable[str | Recipe] | Mapping[str, str | Recipe]  # a mapping gives labels of its own
@@ -79,15 +79,16 @@ def card(seeds: Sequence[Run]) -> Markdown:
 
     facts = [run.provenance for run in seeds]
     parts = [
-        f"{len(seeds)} {'seed' if seeds[0].fold is None else 'fold'}{'s' * (len(seeds) > 1)}",
+        number_of(len(seeds), "seed" if seeds[0].fold is None else "fold"),
         each(f["device"] for f in facts),
         # Runs from before several processes could train together name no world size.
         each(f"{f['world_size']} processes" for f in facts if f.get("world_size", 1) > 1),
-        each(f"{f['threads']} threads" for f in facts if f["threads"]),
+        each(number_of(f["threads"], "thread") for f in facts if f["threads"]),
         each(f["precision"] for f in facts),
         "torch " + each(f["packages"]["torch"] for f in facts),
         "commit " + each(f["git_commit"][:7] or "unknown" for f in facts),
-        f"{sum(run.core_minutes for run in seeds) / len(seeds):.1f} core-minutes each",
+        f"{sum(run.core_minutes for run in seeds) / len(seeds):.1f} core-minutes"
+        + " each" * (len(seeds) > 1),
     ]
     line = ", ".join(part for part in parts if part)
     several = len({run.name for run in seeds}) > 1
@@ -132,7 +133,7 @@ def targets_table(found: RunsByLabel, targets: Sequence[float]) -> Table:
 
     Returns:
         A row a recipe. A target's cell has the epoch of each seed, a dash for never, and the mean
-        seconds of training until then, of the seeds that get there.
+        core-seconds of training until then, of the seeds that get there.
     """
     rows = []
     for label, seeds in found.items():
@@ -140,18 +141,20 @@ def targets_table(found: RunsByLabel, targets: Sequence[float]) -> Table:
         for target in targets:
             reached = [first_reach(run.history, target) for run in seeds]
             epochs = ", ".join(str(r.epoch) if r else "–" for r in reached)
-            seconds = [r.seconds for r in reached if r and r.seconds is not None]
+            seconds = [
+                r.seconds * run.core_minutes / run.minutes
+                for run, r in zip(seeds, reached, strict=True)
+                if r and r.seconds is not None
+            ]
             row.append(epochs + (f" ({_mean(seconds):.0f} s)" if seconds else ""))
         e = estimate(seeds)
-        last = [run.history[-1] for run in seeds]
-        spent = [end["seconds"] / end["epoch"] for end in last if "seconds" in end]
-        row.append(f"{_mean(spent):.0f}" if spent else "–")
+        row.append(f"{_mean([60 * run.core_minutes / len(run.history) for run in seeds]):.0f}")
         row.append(f"{100 * e.mean:.2f} % ({100 * e.low:.2f} to {100 * e.high:.2f})")
         rows.append(row)
-    columns = ["Schedule", *(f"{100 * t:g} %" for t in targets), "Seconds an epoch"]
+    columns = ["Schedule", *(f"{100 * t:g} %" for t in targets), "Core-seconds an epoch"]
     caption = (
         "Epochs until the validation accuracy first reaches a target, a number a seed; a dash is "
-        "never. Seconds are means, on cores that may have been shared. Then the final test "
+        "never. In brackets core-seconds, a mean of the seeds that get there. Then the final test "
         "accuracy with its 95 % interval."
     )
     return Table(

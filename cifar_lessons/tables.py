@@ -5,6 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+def number_of(number: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 seed` or `3 seeds`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Cell:
     """A cell that is more than plain words: a command to type, a link, or a place to link to."""

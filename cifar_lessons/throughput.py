@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from cifar_lessons.tables import Table
+from cifar_lessons.tables import Table, number_of
 
 Blocks = Mapping[str, Sequence[float]]  # images/s by loop: `ours`, `plain_0` (workers), …
 Result = dict[str, Any]  # `values` and `provenance`, as `runs.load_study` returns them
@@ -98,12 +98,8 @@ def _label(key: str, about_ours: str = "") -> str:
     if key == "ours":
         return f"ours ({about_ours})"
     if key.startswith("plain_"):
-        return f"plain, {_count(int(key.removeprefix('plain_')), 'worker')}"
+        return f"plain, {number_of(int(key.removeprefix('plain_')), 'worker')}"
     return {"memory": "+ batches from memory", "channels_last": "+ channels_last"}[key]
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _numbers(rates: Sequence[float]) -> list[str]:
@@ -124,7 +120,7 @@ def _table(title: str, what: str, values: Mapping[str, Any], stage: str) -> str:
     for key, rates in blocks.items():
         lead = "" if key == "ours" else f"{median(blocks['ours']) / median(rates):.2f}x"
         rows.append([_label(key, about_ours), *_numbers(rates), lead])
-    return f"{title}\n{Table([what, *COLUMNS, 'ours is faster by'], rows, title)}"
+    return f"{title}\n{Table([what, *COLUMNS, 'ours: times as fast'], rows, title)}"
 
 
 def _ladder(values: Mapping[str, Any]) -> str:
@@ -177,8 +173,8 @@ def conditions(facts: Mapping[str, Any], *, seconds: float, about: str = "") -> 
     warnings = [f"WARNING: not an idle machine: {found}." for found in disturbances(facts)]
     return "\n".join(
         [
-            f"{facts['device']}: {_count(facts['cores'], 'core')}, "
-            f"{_count(facts['threads'], 'thread')}; "
+            f"{facts['device']}: {number_of(facts['cores'], 'core')}, "
+            f"{number_of(facts['threads'], 'thread')}; "
             f"Python {facts['python']}, {versions}",
             f"{about}commit {commit}"
             f"{' with changes' if facts['git_dirty'] else ''}; {facts['started_at']}, "

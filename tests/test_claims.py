@@ -82,6 +82,13 @@ def test_commands_can_be_typed(nothing):
     assert lines[0] == "study data_facts"
     assert len(lines) == 1 + 3 * 3
     assert lines[-1] == "train simple_cnn_wrong_std --seed 2"
+    # What others begin with comes first: an architecture that was found, weights, a teacher.
+    for search in ("enas_search", "enas_uniform"):
+        assert (
+            f"cifar-lessons search {search} --seed 0; cifar-lessons record {search} --seed 0; "
+        ) in by_id["C17"].partition("for r in")[0]
+    assert by_id["C16"].startswith("cifar-lessons train simclr_w16 --seed 0; for r in ")
+    assert "train resnet18 " not in by_id["C15"].partition("for r in")[0]  # one of its recipes
 
 
 # With runs.
@@ -183,7 +190,7 @@ def test_a_claim_that_needs_another_machine_says_so(nothing, tmp_path):
     rows = claims.rows(path=path)
     assert rows[0].finding.verdict == "not measurable here"
     assert rows[0].finding.reason == "it needs a V100"
-    assert "1 not measurable here, 0 open" in claims.summary(rows)
+    assert claims.summary(rows) == "1 claim: not measurable here."
 
 
 # Shown.

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cifar_lessons.tables import Cell, Markdown, Table
+from cifar_lessons.tables import Cell, Markdown, Table, number_of
 
 
 @pytest.fixture
@@ -80,3 +80,7 @@ def test_a_table_without_rows_shows_its_words_and_no_headings():
     assert "Recipe" not in empty._repr_html_() + empty._repr_markdown_() + str(empty)
     assert "Nothing is recorded yet." in empty._repr_html_()
     assert str(empty) == "Nothing is recorded yet."
+
+
+def test_a_noun_stands_in_the_plural_but_for_one():
+    assert [number_of(n, "seed") for n in (0, 1, 2)] == ["0 seeds", "1 seed", "2 seeds"]

@@ -6,6 +6,8 @@ of the cell, in the order in which the figures are drawn:
 
     "mystnb": {"figures": [{"name": "edge-filters", "caption": "A square, and two filters."}]}
 
+Where a cell draws several, each has its own "alt"; MyST-NB would give them all the cell's.
+
 In the text, a link to that name whose words are "the figure", as `[The figure](#edge-filters)`,
 becomes "Figure 2.1" on the page and on paper. In JupyterLab it reads as it stands.
 
@@ -71,6 +73,8 @@ class CaptionFigures(SphinxTransform):
             # There may be fewer: one that needs a recorded run, and the run is not recorded.
             for bundle, options in zip(pictures, wanted, strict=False):
                 self.wrap(bundle, options["name"], options["caption"])
+                for image in bundle.findall(nodes.image):
+                    image["alt"] = options.get("alt", image.get("alt", ""))
 
     def wrap(self, bundle: nodes.container, name: str, caption: str) -> None:
         """Put one picture into a figure."""

@@ -32,7 +32,8 @@ def markdown(report: dict[str, Any], pages: set[str]) -> str:
     lines = [
         f"{number} on {len(report['pages'])} pages, each seen in {len(views)} views "
         f"({'; '.join(views)}). The walk of {report['date']} opened the pages of commit {of} in "
-        f"{report['browser']}, with the network cut, and asked axe {report['axe']}.",
+        f"{report['browser']}, with the network cut, and asked axe {report['axe']}, a checker of "
+        "accessibility. These pages may be newer than that.",
         "",
         "| What was checked | Pages | Findings |",
         "| --- | --- | --- |",
@@ -40,7 +41,7 @@ def markdown(report: dict[str, Any], pages: set[str]) -> str:
     counted = Counter(f["check"] for f in found)
     seen = {c["what"]: c["pages"] for c in report["checks"]}
     for check in sorted(seen.keys() | counted.keys()):
-        lines.append(f"| {_plain(check)} | {seen.get(check) or 'one'} | {counted[check]} |")
+        lines.append(f"| {_plain(check)} | {seen.get(check) or 1} | {counted[check]} |")
     if rules := Counter((f["rule"], f.get("impact", "")) for f in found if f.get("rule")):
         lines += ["", "| Broken rule of axe | Impact | Places |", "| --- | --- | --- |"]
         lines += [

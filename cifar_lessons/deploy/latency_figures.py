@@ -84,7 +84,8 @@ def calls(seconds: Sequence[float]) -> Figure:
     spread.axvline(p99, color="C2", ls=":", label=f"p99: {p99:.2f} ms")
     spread.set(xlabel="milliseconds", ylabel="calls", xscale="log")
     for axis in (order.yaxis, spread.xaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        few = times.max() < 10 * times.min()  # within a decade 1, 2 and 5 may be one tick or none
+        axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if few else (1, 2, 5)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
     figure.legend(*spread.get_legend_handles_labels(), loc="outside lower center", ncols=3)

@@ -1,4 +1,4 @@
-"""Eight bits in place of 32: a quarter of the size, and on most CPUs several times as fast.
+"""Eight bits in place of 32: a quarter of the size, and faster where a CPU has instructions for it.
 
 Weights and activations become integers times a scale (Jacob et al. 2018, arXiv:1712.05877). A
 weight's scale is known, one for each output channel; an activation's is measured on some training

@@ -129,11 +129,11 @@ def moves(rows: Any, *, layers: int) -> Figure:
     reward.set(xlabel="update", ylabel="reward: accuracy of a sample")
     entropy.plot(x, rows["entropy"], color="C0")
     most = layers * math.log(6) + layers * (layers - 1) / 2 * math.log(2)
-    entropy.axhline(most, color="0.4", ls="--", lw=1, label="a die")
+    entropy.axhline(most, color="0.4", ls="--", lw=1, label="random choice")
     entropy.set(xlabel="update", ylabel="entropy (nats)")
     entropy.legend(frameon=False)
     skips.plot(x, rows["skip_share"], color="C0")
-    skips.axhline(0.5, color="0.4", ls="--", lw=1, label="a die")
+    skips.axhline(0.5, color="0.4", ls="--", lw=1, label="random choice")
     skips.axhline(ArchitectureSearch().skip_target, color="C1", ls=":", lw=1.5, label="wanted")
     skips.yaxis.set_major_formatter(PercentFormatter(1))
     skips.set(xlabel="update", ylabel="share of skips that are drawn")
@@ -145,8 +145,9 @@ def moves(rows: Any, *, layers: int) -> Figure:
     shares.axhline(1 / 6, color="0.4", ls="--", lw=1)
     shares.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     shares.set(xlabel="update", ylabel="probability, mean over layers")
-    shares.set_ylim(bottom=0, top=max(0.3, shares.get_ylim()[1]))  # noise shall not look large
-    shares.legend(fontsize=7, frameon=False)
+    # Noise shall not look large, and the names need room.
+    shares.set_ylim(bottom=0, top=max(0.35, 1.3 * shares.get_ylim()[1]))
+    shares.legend(fontsize="small", ncols=2, frameon=False, loc="upper left")
     return figure
 
 

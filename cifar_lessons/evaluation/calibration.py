@@ -49,7 +49,7 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """Return the calibration error: the mean over images of how far both are apart."""
+        """Return the calibration error, the mean over images of how far both are apart."""
         there = self.counts > 0
         gaps = np.abs(self.accuracy[there] - self.confidence[there])
         return float((self.counts[there] * gaps).sum() / self.counts.sum())

@@ -162,7 +162,7 @@ class Estimate:
 
     @property
     def half_width(self) -> float:
-        """Half the interval: sqrt(t² seed_variance + z² image_variance), t with n - 1 degrees.
+        """Half the interval, sqrt(t² seed_variance + z² image_variance), t with n - 1 degrees.
 
         Each part has its own quantile (S. K. Banerjee 1960, Sankhyā 22, 357-358): exact when one
         part is zero, a little wide in between (97-98 % instead of 95 at n = 3, by simulation).

@@ -33,7 +33,7 @@ class Bootstrap:
 
     @property
     def low(self) -> float:
-        """Lower end: the percentile of the draws."""
+        """Return the lower end, a percentile of the draws."""
         return float(np.quantile(self.draws, (1 - self.level) / 2))
 
     @property

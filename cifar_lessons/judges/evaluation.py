@@ -43,9 +43,10 @@ def c12(claim: Claim, evidence: Evidence) -> Finding:
     }.get(verdict, f"{strong}'s interval meets {band}, and is too wide to confirm them")
     if side != "above":
         return Finding(verdict, fits, ours, gaps[strong], tuple(details))
+    paired = f"the {f'{len(shared)} seeds' if len(shared) > 1 else 'one seed'} that both have"
     reason = (
         f"one number can't stand for both of the article's networks, whose gaps differ by "
-        f"{abs(100 * change.mean):.1f} points on the same images; {fits}"
+        f"{abs(100 * change.mean):.1f} points on {paired}; {fits}"
     )
     return Finding("corrected", reason, ours, gaps[strong], tuple(details))
 

@@ -33,8 +33,8 @@ def c11(claim: Claim, evidence: Evidence) -> Finding:
     )
     if study["device_type"] != "cuda":
         reason = (
-            "no CUDA device here. A V100 multiplies fp16 in units of their own, which a CPU has "
-            "not, so its gain says nothing about theirs; the article names neither network nor "
+            "no CUDA device here. A V100 has units of its own for fp16 and a CPU has none, so a "
+            "CPU's gain says nothing about a V100's; the article names neither network nor "
             "batch. What bf16 gives on this CPU is shown beside it"
         )
         return Finding("not measurable here", reason, ours, details=tuple(details))
@@ -114,10 +114,10 @@ def c19(claim: Claim, evidence: Evidence) -> Finding:
     cores = study["cores"]
     if floor > high:
         reason = (
-            f"{model} trains {floor:.0f} times as fast on the {floor_gpu} that is cited, which is "
-            f"slower than the {claim.numbers['gpu']}, as on these {cores} cores. To take 8 times "
-            f"as long as even that one, {cores * floor / 8:.0f} such cores would have to scale "
-            "perfectly; the article names no CPU"
+            f"{model} trains {floor:.0f} times as fast on the cited {floor_gpu} as on these "
+            f"{cores} cores, and the {claim.numbers['gpu']} is faster still. To take 8 times as "
+            f"long as even the {floor_gpu}, {cores * floor / 8:.0f} such cores would have to "
+            "scale perfectly; the article names no CPU"
         )
         return Finding("corrected", reason, shown, details=tuple(details))
     if ceiling < low:

@@ -48,7 +48,7 @@ class Classifier(nn.Module):
 
     @property
     def last_conv(self) -> nn.Module:
-        """Return the last module that still knows where things are: its output is (B, C, h, w).
+        """Return the last module that still knows where things are; its output is (B, C, h, w).
 
         After it the positions are averaged, or mixed by a linear layer. Grad-CAM looks at its
         output through a forward hook.

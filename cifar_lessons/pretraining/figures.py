@@ -38,7 +38,7 @@ def share_curves(trained: Trained, probes: Recorded | None) -> Figure:
     axes.xaxis.set_major_locator(FixedLocator(SHARES))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(SHARES, [spelled(share) for share in SHARES])
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))  # as many decimals as the ticks need
     axes.set(xlabel="share of the labels", ylabel="test accuracy")
     figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return figure
@@ -89,5 +89,5 @@ def by_class(
         axes.scatter(x, y, s=14, marker=marker, color=f"C{k}", alpha=0.8, lw=0, label=name)
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small", markerscale=2)
     return figure

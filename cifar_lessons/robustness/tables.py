@@ -18,7 +18,7 @@ from cifar_lessons.evaluation.metrics import (
     paired_difference,
     wilson_interval,
 )
-from cifar_lessons.tables import Markdown, Table
+from cifar_lessons.tables import Markdown, Table, number_of
 
 Study = Mapping[str, Any] | None  # the values of a study, or None where it is not recorded
 NOTHING = "Nothing is recorded yet."
@@ -40,7 +40,7 @@ def card(name: str) -> Markdown:
     facts, values = study["provenance"], study["values"]
     parts = [
         str(facts["device"]),
-        f"{facts['threads']} threads" if facts["threads"] else "",
+        number_of(facts["threads"], "thread") if facts["threads"] else "",
         str(values.get("precision", "")),
         f"torch {facts['packages']['torch']}",
         f"commit {facts['git_commit'][:7] or 'unknown'}",

@@ -103,7 +103,7 @@ def bench_profile(
             done += 1
             if progress:
                 spent = time.perf_counter() - start
-                print(f"round {done}, {spent:.0f} of {seconds:.0f} s", flush=True)
+                print(f"round {done}, after {spent:.0f} s", flush=True)
     finally:
         for loop in loops.values():
             loop.batches.close()

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from cifar_lessons import runs
-from cifar_lessons.tables import Markdown, Table
+from cifar_lessons.tables import Markdown, Table, number_of
 from cifar_lessons.throughput import Result, conditions
 
 Study = Result | None
@@ -43,7 +43,7 @@ def card(study: Study, name: str) -> Markdown:
     if study is None:
         return missing(name)
     facts, seconds = study["provenance"], study["values"]["seconds"]
-    threads = f"{facts['threads']} threads, " if facts["threads"] else ""
+    threads = f"{number_of(facts['threads'], 'thread')}, " if facts["threads"] else ""
     busy = facts["cores_busy_elsewhere"]
     others = "" if busy is None else f", other processes used {busy:.2f} cores meanwhile"
     return Markdown(
@@ -87,7 +87,7 @@ def speed(study: Study) -> Table | Markdown:
         rounds = str(len(found["rates"]["fp32"]))
         rows.append([found["model"], str(found["batch"]), *rates, *gains, rounds])
     columns = ["Network", "Batch", *(f"{p}, images/s" for p in ("fp32", *low))]
-    columns += [*(f"{p} is faster by" for p in low), "Rounds"]
+    columns += [*(f"{p}: times as fast" for p in low), "Rounds"]
     caption = (
         "Training steps in turns: medians; in brackets the lowest and highest ratio of a round."
     )

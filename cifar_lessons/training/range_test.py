@@ -49,7 +49,7 @@ class RangeTest:
 
     @property
     def lowest(self) -> float:
-        """The rate at which the smooth loss is lowest: larger ones do harm."""
+        """The rate at which the smooth loss is lowest; larger ones do harm."""
         return self.rates[int(self.smooth.argmin())]
 
     @property

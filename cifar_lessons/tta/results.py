@@ -52,7 +52,7 @@ class Cell:
 
     @property
     def p_value(self) -> float:
-        """Return McNemar's exact p-value: it compares one trained network with itself."""
+        """Return McNemar's exact p-value, which compares one trained network with itself."""
         return sign_test(self.corrected, self.broken)
 
     @property

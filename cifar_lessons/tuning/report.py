@@ -1,7 +1,7 @@
 """A recorded search in words and tables; what is not recorded yet is said, with the command."""
 
 from cifar_lessons.runs import study_command
-from cifar_lessons.tables import Cell, Markdown, Table
+from cifar_lessons.tables import Cell, Markdown, Table, number_of
 from cifar_lessons.tuning.space import options
 from cifar_lessons.tuning.trials import Tuning, best, counted, noise, within_noise
 
@@ -17,7 +17,7 @@ def card(tuning: Tuning | None) -> Markdown:
         f"`{tuning.recipe['name']}`, {len(counted(tuning.trials))} trials",
         *(f"{states.count(s)} {s}" for s in ("complete", "pruned", "diverged", "failed")),
         f"{sum(len(r.accuracies) for r in tuning.repeats)} repeats",
-        f"{facts['device']}, {facts['threads']} threads, {facts['precision']}",
+        f"{facts['device']}, {number_of(facts['threads'], 'thread')}, {facts['precision']}",
         f"{facts['processes']} process{'es' if facts['processes'] > 1 else ''}",
         f"torch {facts['packages']['torch']}, Optuna {facts['packages']['optuna']}",
         "commit " + " / ".join(c[:7] for c in facts["git_commits"]),

@@ -1,5 +1,6 @@
 """Proves that the reference lists the whole library."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -24,3 +25,14 @@ def test_every_module_stands_in_the_reference():
     modules -= {f"cifar_lessons.{name}" for name in commands}
     assert modules - listed == set()
     assert listed - modules == set()
+
+
+def test_no_property_begins_with_words_that_the_reference_takes_for_its_type():
+    """Sphinx reads what stands before the first `: ` of a property's first line as its type."""
+    for path in (ROOT / "cifar_lessons").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                made = {ast.unparse(decorator) for decorator in node.decorator_list}
+                first = (ast.get_docstring(node) or "").partition("\n")[0]
+                if made & {"property", "functools.cached_property", "cached_property"}:
+                    assert ": " not in first, f"{path.name}, {node.name}: {first}"

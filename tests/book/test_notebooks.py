@@ -92,7 +92,10 @@ def code_faults(cell: NotebookNode) -> Iterator[str]:
     alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
     if called and len(alt.split()) < 4:
         yield f"draws with {min(called)} and has no alt text in metadata.mystnb.image.alt"
-    captions = [figure.get("caption", "") for figure in figures_of(cell)]
+    figures = figures_of(cell)
+    if len(figures) > 1 and any(len(figure.get("alt", "").split()) < 4 for figure in figures):
+        yield "draws several figures, so each needs an alt text of its own in mystnb.figures"
+    captions = [figure.get("caption", "") for figure in figures]
     if called and not captions:
         yield f"draws with {min(called)} and has no caption in metadata.mystnb.figures"
     for caption in captions:

@@ -76,6 +76,7 @@ def shown(thing: Any) -> NotebookNode:
 
 def drawing(*names: str, also: tuple[NotebookNode, ...] = ()) -> NotebookNode:
     figures = [{"name": name, "caption": f"What `{name}` shows."} for name in names]
+    figures[1:] = [figure | {"alt": f"Words on {figure['name']} alone"} for figure in figures[1:]]
     meta = {"mystnb": {"figures": figures, "image": {"alt": "Four words on it"}}}
     cell = new_code_cell("plots.curves()", metadata=meta)
     cell.outputs = [*also, *(picture() for _ in names)]
@@ -216,7 +217,9 @@ def test_figures_are_numbered_by_chapter_and_on_through_the_pages_below(book):
 
 def test_a_figure_holds_its_picture_with_alt_text_and_no_table(book):
     for figure in page(book, "one").find_all("figure"):
-        assert [image["alt"] for image in figure.find_all("img")] == ["Four words on it"]
+        own = {"early-twin": "Words on early-twin alone"}
+        alt = own.get(figure["id"], "Four words on it")
+        assert [image["alt"] for image in figure.find_all("img")] == [alt]
         assert figure.find("table") is None
         assert figure.select_one(".caption-text code").get_text() == figure["id"]
 

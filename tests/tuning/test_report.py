@@ -20,7 +20,7 @@ def test_the_card_names_all_that_a_reader_needs(tuning):
     said = report.card(tuning)
     for part in (
         *("`tuning_base`, 23 trials", "15 complete", "7 pruned", "1 diverged", "1 failed"),
-        *("20 repeats", "Made-up CPU, 1 threads, bf16", "2 processes", "torch 9.8.7"),
+        *("20 repeats", "Made-up CPU, 1 thread, bf16", "2 processes", "torch 9.8.7"),
         *("Optuna 6.5.4", "commit abcdef0", "10 minutes of training"),
     ):
         assert part in said, part
