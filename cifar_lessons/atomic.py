@@ -1,13 +1,15 @@
-"""Files that are whole or not there at all, whenever the process dies."""
+"""Files that are whole or not there at all, whenever the process dies; folders with one writer."""
 
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from cifar_lessons.errors import UserError
 
 OTHER_FOLDER = "choose another folder with --out"
+RUNNING = ".running"
 
 
 def write_atomically(path: Path, content: bytes, *, mend: str = OTHER_FOLDER) -> None:
@@ -49,6 +51,36 @@ def require_writable(folder: Path, *, mend: str = OTHER_FOLDER) -> None:
         probe.unlink(missing_ok=True)  # of two processes that ask at once, one is the first
     except OSError as error:
         raise _explained(folder, error, mend) from None
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run's folder while the block runs; it is made.
+
+    Two that trained the same run would write the same checkpoint, and one could tear it. The
+    system frees the lock of a process that dies, however it dies.
+
+    Raises:
+        UserError: Another process is at work there, or it cannot be written.
+    """
+    import filelock
+
+    require_writable(folder)
+    lock = filelock.FileLock(folder / RUNNING)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UserError(
+            f"another process is at work in {folder}; wait until it ends, or {OTHER_FOLDER}"
+        ) from None
+    except OSError as error:
+        raise _explained(folder / RUNNING, error, OTHER_FOLDER) from None
+    try:
+        yield
+    finally:
+        if (folder / "run.json").exists():  # whoever gets hold of it now finds the run finished
+            (folder / RUNNING).unlink(missing_ok=True)
+        lock.release()
 
 
 def _explained(path: Path, error: OSError, mend: str) -> UserError:

@@ -109,8 +109,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         in_range = all(share > 0 and 10 <= side <= 32 for share, side in self.sizes)
-        in_range = in_range and sum(share for share, _ in self.sizes) <= 1
+        in_range = in_range and sum(share for share, _ in self.sizes) <= 1 + 1e-9  # of floats
         must = "pairs of a share > 0 and a side in [10, 32], the shares at most 1 together"
+        _check(self.split_seed >= 0, "data.split_seed", self.split_seed, ">= 0", "0")
         _check(in_range, "data.sizes", self.sizes, must, "[[0.35, 20], [0.3, 26]]")
         _check(
             0 <= self.val_size <= 40_000, "data.val_size", self.val_size, "in [0, 40000]", "5000"
@@ -469,6 +470,26 @@ class Recipe:
             "1",
         )
         self._check_views()
+        self._check_search()
+
+    def _check_search(self) -> None:
+        """Check that a search for an architecture is given nothing that it would not look at."""
+        if self.objective.kind != "search":
+            return
+        _check(
+            self.model.name == "enas", "model.name", self.model.name, "'enas' in a search", "enas"
+        )
+        for name in ("init", "micro_batch", "ema_decay", "views"):
+            value = getattr(self, name)
+            _check(value is None, name, value, "null in a search", "null")
+        _check(self.data.sizes == (), "data.sizes", self.data.sizes, "[] in a search", "[]")
+        _check(
+            self.optim.schedule.name != "plateau",
+            "optim.schedule.name",
+            self.optim.schedule.name,
+            "one that watches no loss, in a search",
+            "cosine_restarts",
+        )
 
     def _check_views(self) -> None:
         """Check what an objective that compares two views needs, and what others cannot use."""

@@ -47,6 +47,11 @@ def evaluate(
         raise UserError(f"--merge {merge} says how views are averaged: give some, as in --tta flip")
     how, views = merging.merge_named(merge or "logits"), view_set(tta) if tta is not None else None
     found = runs.find_run(run)
+    if found.kind == "search":
+        raise UserError(
+            f"{found.name} is a search and answers for no image; evaluate what it found, such as "
+            "enas_found"
+        )
     predictions, source = found.logits("test"), "stored logits"
     classes = [f"class {k}" for k in range(predictions.logits.shape[1])]
     merged = None

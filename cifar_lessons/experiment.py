@@ -1,5 +1,6 @@
 """From a recipe to a run: the one place where data, model, objective and training meet."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from cifar_lessons import origins, recording, runs
-from cifar_lessons.atomic import require_writable, write_atomically
+from cifar_lessons.atomic import alone_in, write_atomically
 from cifar_lessons.building import Start, num_parameters, ready_model
 from cifar_lessons.config import ArchitectureSearch, Recipe, SimClr, Supervised, VicReg
 from cifar_lessons.data.cifar import Cifar, load
@@ -235,20 +236,25 @@ def range_test(
     """Return which learning rates are worth trying for the recipe; no network is kept.
 
     Args:
-        recipe: Its network, images, loss and optimizer are used; its rate and schedule are not.
-        data: The splits; the training images are used.
-        seed: Of first weights, order, augmentation and dropout.
+        recipe: Its network, images, loss and optimizer are used; its rate, its schedule and smaller
+            images at first are not.
+        data: The splits; of the training images the recipe's share is used.
+        seed: Of first weights, the share, order, augmentation and dropout.
         runtime: Device and precision.
         changes: `low`, `high` and `steps` of `training.range_test.range_test`.
     """
     runtime = in_precision(runtime, recipe.precision)
+    labelled = keep_share(
+        data.train, share=recipe.data.label_share, classes=len(data.classes), seed=seed
+    )
     return ranges.range_test(
         ready_model(recipe, data, seed=seed, runtime=runtime),
         objective_of(recipe),
         train=(PairLoader if recipe.data.pair else TrainLoader)(
-            data.train, recipe.data, batch_size=recipe.batch_size, seed=seed, device=runtime.device
+            labelled, recipe.data, batch_size=recipe.batch_size, seed=seed, device=runtime.device
         ),
         optim=recipe.optim,
+        micro_batch=recipe.micro_batch,
         runtime=runtime,
         **changes,
     )
@@ -307,14 +313,42 @@ def run(
         The folder, on every rank, or None when the run stopped before its end.
 
     Raises:
-        UserError: The folder holds another run, or cannot be written.
+        UserError: The folder holds another run, cannot be written, or another process works in it.
     """
     runtime = in_precision(runtime, recipe.precision)
+    with contextlib.ExitStack() as held:
+        runtime.group.from_leader(lambda: held.enter_context(alone_in(out)))
+        return _run(
+            recipe,
+            seed=seed,
+            out=out,
+            data=data,
+            runtime=runtime,
+            command=command,
+            deadline=deadline,
+            progress=progress and runtime.group.leader,
+            teacher=teacher,
+            start=start,
+        )
+
+
+def _run(
+    recipe: Recipe,
+    *,
+    seed: int,
+    out: Path,
+    data: Cifar,
+    runtime: Runtime,
+    command: str,
+    deadline: float | None,
+    progress: bool,
+    teacher: Teacher | None,
+    start: Start | None,
+) -> Path | None:
+    """Do what `run` says, in a folder that no other process works in."""
     group, checkpoint = runtime.group, out / "checkpoint.pt"
-    progress = progress and group.leader
 
     def is_finished() -> bool:
-        require_writable(out)
         if not (out / "run.json").exists():
             return False
         require_this_run(out, recipe, seed)

@@ -137,9 +137,12 @@ def labels10_long() -> Recipe:
 
 
 def labels100_simclr() -> Recipe:
-    """All labels, beginning with SimCLR's features; `resnet18_w16` is from scratch (C16)."""
-    scratch = _labelled("resnet18_w16", "", share=1.0, batch=128, epochs=12)
-    scratch = replace(scratch, validate_every=1)
+    """All labels, beginning with SimCLR's features; `resnet18_w16_fp32` is from scratch (C16).
+
+    Both in fp32, on any machine, so that the pair differs in its first weights and rate alone.
+    """
+    scratch = _labelled("resnet18_w16_fp32", "", share=1.0, batch=128, epochs=12)
+    scratch = replace(scratch, validate_every=1, precision="fp32")
     made = _tuned(scratch, "labels100_simclr", "simclr_w16", "all labels, after SimCLR")
     return replace(made, expects=Expectation(low=0.86, high=0.92, minutes=15.0, device=ONE_CORE))
 

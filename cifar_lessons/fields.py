@@ -124,14 +124,23 @@ def _spell(hint: Any) -> str:
     return getattr(hint, "__name__", str(hint))
 
 
-def override(recipe: Recipe, assignment: str) -> Recipe:
-    """Return `recipe` with one field changed, as in `optim.peak_lr=0.2`.
+def override(recipe: Recipe, *assignments: str) -> Recipe:
+    """Return `recipe` with fields changed, each as in `optim.peak_lr=0.2`.
 
-    The value is JSON where it parses as JSON, and text otherwise.
+    A value is JSON where it parses as JSON, and text otherwise. The result is checked once, after
+    the last change: some fields, as an objective and what it looks at, can only change together.
 
     Raises:
         UserError: No `=`, an unknown field, or a value that the field refuses.
     """
+    data = to_dict(recipe)
+    for assignment in assignments:
+        _assign(data, assignment)
+    return from_dict(Recipe, data) if assignments else recipe
+
+
+def _assign(data: dict[str, Any], assignment: str) -> None:
+    """Change one field of a recipe's data in place."""
     import json
 
     path, equals, text = assignment.partition("=")
@@ -141,7 +150,6 @@ def override(recipe: Recipe, assignment: str) -> Recipe:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = text
-    data = to_dict(recipe)
     here, seen = data, ""
     *parents, last = path.split(".")
     for part in parents:
@@ -155,7 +163,6 @@ def override(recipe: Recipe, assignment: str) -> Recipe:
     if last not in here and seen != "model.options.":
         raise UserError(f"unknown field {seen + last!r}: {suggest(last, here)}")
     here[last] = value
-    return from_dict(Recipe, data)
 
 
 def differences(recorded: Mapping[str, Json], now: Recipe) -> list[str]:

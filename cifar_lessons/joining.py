@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
 
 WAIT = 300.0  # seconds for the others, at the start and whenever something is exchanged
+LONGEST = 86_400  # seconds that anybody waits for another process: a day
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 LAUNCH = "`torchrun --nproc-per-node 2 -m cifar_lessons train RECIPE`"
 MEND = (
@@ -40,8 +41,8 @@ def joined(wait: float = WAIT) -> Iterator[Group]:
         UserError: The environment is incomplete, or another process did not come.
         RankLost: Another process went away within the block.
     """
-    if not wait > 0:  # so that NaN is refused too
-        raise UserError(f"--wait must be > 0, got {wait:g}; try --wait {WAIT:g}")
+    if not 0 < wait <= LONGEST:  # so that NaN is refused too
+        raise UserError(f"--wait must be in (0, {LONGEST}], got {wait:g}; try --wait {WAIT:g}")
     group = _environment()
     if group.size == 1:
         yield group

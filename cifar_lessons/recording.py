@@ -147,7 +147,7 @@ def record(
         UserError: The run is unfinished, was made with other settings, on made-up data or from
             uncommitted code, or lies outside its band and no reason is given.
     """
-    facts = _recordable(recipe, seed, outputs, surprise)
+    facts = _recordable(recipe, seed, outputs, surprise, root or runs_root())
     return _copy(recipe, seed, facts, outputs, root or runs_root(), surprise)
 
 
@@ -174,18 +174,22 @@ def record_folds(
         UserError: See `record`; of any fold.
     """
     parts = [in_fold(recipe, fold, folds=folds, seed=seed) for fold in range(folds)]
-    facts = [_recordable(part, seed, outputs, surprise) for part in parts]
+    facts = [_recordable(part, seed, outputs, surprise, root or runs_root()) for part in parts]
     return [
         _copy(part, seed, found, outputs, root or runs_root(), surprise)
         for part, found in zip(parts, facts, strict=True)
     ]
 
 
-def _recordable(recipe: Recipe, seed: int, outputs: Path, surprise: str | None) -> dict[str, Any]:
+def _recordable(
+    recipe: Recipe, seed: int, outputs: Path, surprise: str | None, root: Path
+) -> dict[str, Any]:
     """Return what `run.json` of a finished run says, if it may be recorded."""
     source = outputs / recipe.name / run_key(recipe, seed)
     again = train_command(recipe, seed)
     afresh = f"delete the folder, then `{again}`"
+    if not recipe.seeds:
+        raise UserError(f"{recipe.name} plans no runs to record ({recipe.about})")
     if not 0 <= seed < recipe.seeds:
         raise UserError(
             f"seed {seed} is not among the planned ones of {recipe.name} (0 to {recipe.seeds - 1})"
@@ -199,6 +203,8 @@ def _recordable(recipe: Recipe, seed: int, outputs: Path, surprise: str | None) 
     if changed:
         raise StaleRun(f"{source} was made with other settings ({'; '.join(changed)}); {afresh}")
     require_presentable(run, afresh)
+    if recipe.init is not None:
+        _require_same_start(run, recipe.init, root, afresh)
     band, got = recipe.expects, run.final.get("test_accuracy", 0.0)  # a search has none
     if band and not band.low <= got <= band.high and not surprise:
         raise UserError(
@@ -207,6 +213,19 @@ def _recordable(recipe: Recipe, seed: int, outputs: Path, surprise: str | None) 
         )
     facts: dict[str, Any] = json.loads((source / "run.json").read_text())
     return facts
+
+
+def _require_same_start(run: Run, init: str, root: Path, mend: str) -> None:
+    """Raise unless a run began with the recorded weights of another."""
+    try:
+        kept = read_run(root / init / "seed0").weights or {}
+    except MissingRun:
+        raise MissingRun(
+            f"{run.folder} began with weights of {init} that are not recorded; record {init}, "
+            f"{mend}"
+        ) from None
+    if kept.get("sha256") != run.provenance["init"]["digest"]:
+        raise StaleRun(f"{run.folder} began with other weights than the recorded {init}'s; {mend}")
 
 
 def require_presentable(run: Run, mend: str) -> None:

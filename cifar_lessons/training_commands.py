@@ -68,9 +68,12 @@ def train(
 
     with joined(wait) as group:
         with group.together():
-            chosen = recipes.get(recipe)
-            for assignment in set:
-                chosen = override(chosen, assignment)
+            chosen = override(recipes.get(recipe), *set)
+            if chosen.objective.kind == "search":
+                raise UserError(
+                    f"{recipe} searches for a network instead of training one; try "
+                    f"`cifar-lessons search {recipe}`"
+                )
             if seconds is not None and not seconds > 0:  # so that NaN is refused too
                 raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 600")
             _check_threads(threads)
@@ -89,11 +92,6 @@ def train(
             found = experiment.runtime_for(chosen, device=device, precision=precision, group=group)
             folder = out / chosen.name / f"seed{seed}"
             start = starting.start_of(chosen, out=out)
-            if start and count:
-                raise UserError(
-                    f"folds of {chosen.name} cannot begin with {start.name}: it has "
-                    "seen the images that they hold out; try --set init=null"
-                )
             loaded = None if count else experiment.load_data(chosen, data)
             teacher = None
             if loaded is not None:
@@ -164,9 +162,7 @@ def teach(
     from cifar_lessons.config import Distillation
     from cifar_lessons.fields import override
 
-    chosen = recipes.get(recipe)
-    for assignment in set:
-        chosen = override(chosen, assignment)
+    chosen = override(recipes.get(recipe), *set)
     if not isinstance(chosen.objective, Distillation):
         raise UserError(f"{recipe} learns from labels alone; name a recipe that has a teacher")
     _check_threads(threads)
@@ -225,9 +221,7 @@ def range_test(
     from cifar_lessons import recipes
     from cifar_lessons.fields import override
 
-    chosen = recipes.get(recipe)
-    for assignment in set:
-        chosen = override(chosen, assignment)
+    chosen = override(recipes.get(recipe), *set)
     if seed < 0:
         raise UserError(f"--seed must be >= 0, got {seed}; try --seed 0")
     from cifar_lessons import experiment

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cifar_lessons import atomic
-from cifar_lessons.atomic import require_writable, write_atomically
+from cifar_lessons.atomic import alone_in, require_writable, write_atomically
 from cifar_lessons.errors import UserError
 
 
@@ -118,3 +118,13 @@ def test_two_that_ask_at_once_whether_a_folder_is_writable_do_not_harm_each_othe
     monkeypatch.setattr(Path, "touch", touch_and_lose)
     require_writable(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_process_at_a_time_works_in_a_folder(tmp_path):
+    folder = tmp_path / "run"
+    taken = pytest.raises(UserError, match="another process is at work in")
+    with alone_in(folder), taken, alone_in(folder):
+        raise AssertionError("unreachable: the folder is taken")
+    with alone_in(folder):  # free again
+        (folder / "run.json").touch()
+    assert [path.name for path in folder.iterdir()] == ["run.json"]  # finished: no lock is left

@@ -179,6 +179,16 @@ def test_override_changes_one_field(assignment, field, value):
     assert leaves(override(base, assignment)) == {**leaves(base), field: value}
 
 
+def test_fields_that_only_fit_together_can_be_changed_together():
+    base = recipes.simple_cnn()
+    changes = ('objective={"kind": "simclr"}', "data.pair.side=32")
+    for order in (changes, changes[::-1]):
+        made = override(base, *order)
+        assert (made.pretrains, made.data.pair.side) == (True, 32)
+    with pytest.raises(UserError, match=r"data\.pair must be set for the objective 'simclr'"):
+        override(base, changes[0])
+
+
 def test_override_adds_and_changes_model_options():
     base = recipes.resnet18_w16()
     assert override(base, "model.options.width=8").model.options == {"width": 8}

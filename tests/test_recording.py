@@ -226,3 +226,28 @@ def test_a_study_measured_with_uncommitted_code_is_refused(folders):
     with pytest.raises(UserError, match=r"'counts' was measured with uncommitted code; commit it"):
         recording.record_study("counts", {}, provenance=dirty, root=folders.root)
     assert not folders.root.exists()
+
+
+# --- a run that begins with another's weights ----------------------------------------------------
+
+
+def test_first_weights_must_be_those_that_are_recorded(folders, recipe, monkeypatch):
+    first = dataclasses.replace(recipe, name="first", keep_weights=True)
+    later = dataclasses.replace(recipe, name="later", init="first")
+    for made in (first, later):
+        monkeypatch.setitem(recipes.RECIPES, made.name, lambda made=made: made)
+    folders.write(later, init={"name": "first seed0", "digest": "0" * 64})
+    with pytest.raises(MissingRun, match=r"weights of first that are not recorded; record first,"):
+        folders.record(later)
+    folders.write(first)
+    kept = folders.record(first).weights["sha256"]
+    with pytest.raises(StaleRun, match="began with other weights than the recorded first's"):
+        folders.record(later)
+    folders.write(later, init={"name": "first seed0", "digest": kept})
+    assert folders.record(later).name == "later"
+
+
+def test_a_recipe_that_plans_no_runs_says_what_it_is(folders, recipe):
+    none = dataclasses.replace(recipe, seeds=0, about="search first")
+    with pytest.raises(UserError, match=r"simple_cnn plans no runs to record \(search first\)"):
+        folders.record(none)

@@ -219,11 +219,11 @@ def test_evaluate_shows_the_stored_votes_of_a_network_without_classes(trained, t
 
 def test_folds_cannot_begin_with_features_that_saw_what_they_hold_out(trained, typed, monkeypatch):
     monkeypatch.setitem(recipes.RECIPES, "tuned", lambda: TUNED)
-    mistake = typed("train", "tuned", "--folds", "2", "--out", str(trained)).mistake
-    assert mistake == (
-        "folds of tuned cannot begin with pre seed0: it has seen the images that they hold out; "
-        "try --set init=null"
-    )
+    for verb in (("train", "tuned", "--folds", "2"), ("folds", "tuned")):
+        assert typed(*verb, "--out", str(trained)).mistake == (
+            "folds of tuned cannot begin with pre: it has seen the images that they hold out; try "
+            "--set init=null"
+        )
 
 
 def test_a_beginning_is_told_on_the_command_line_before_data_is_read(typed, monkeypatch):

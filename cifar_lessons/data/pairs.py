@@ -6,8 +6,9 @@ depends on (seed, epoch, image) alone. A crop and its resizing are two small mat
 one for the rows and one for the columns.
 
 Source: Chen et al. (2020), arXiv:2002.05709, appendices A and B.9: for CIFAR no blur, and half the
-strength of colour changes. Two departures: the colour changes come in one order (theirs is drawn),
-and nothing is rounded to whole pixels in between.
+strength of colour changes. Departures: the colour changes come in one order (theirs is drawn),
+nothing is rounded to whole pixels in between, a crop keeps a fifth of the area at least (theirs
+0.08), and a view has 24 pixels a side, both by `PairConfig`.
 """
 
 import math

@@ -48,9 +48,7 @@ def search(
     from cifar_lessons.config import ArchitectureSearch
     from cifar_lessons.fields import override
 
-    chosen = recipes.get(recipe)
-    for assignment in set:
-        chosen = override(chosen, assignment)
+    chosen = override(recipes.get(recipe), *set)
     if not isinstance(chosen.objective, ArchitectureSearch):
         raise UserError(
             f"{recipe} trains a network, it does not search for one; try `cifar-lessons train "

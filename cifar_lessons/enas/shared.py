@@ -7,6 +7,8 @@ from cifar_lessons.data.cifar import Split
 from cifar_lessons.data.loader import normalise
 from cifar_lessons.enas.controller import Chooser, Controller, Uniform
 from cifar_lessons.enas.space import Architecture
+from cifar_lessons.errors import UserError
+from cifar_lessons.models import build_model
 from cifar_lessons.models.enas import SharedNetwork
 from cifar_lessons.runtime import Runtime, stream_seed
 
@@ -49,9 +51,16 @@ def shared_accuracy(
 def new_search(
     recipe: Recipe, *, seed: int, num_classes: int, runtime: Runtime
 ) -> tuple[SharedNetwork, Chooser]:
-    """Return shared weights and a controller as they are when a search begins."""
+    """Return shared weights and a controller as they are when a search begins.
+
+    Raises:
+        UserError: An option of the network that is unknown, of a wrong type or out of its range.
+    """
     config = recipe.objective
     assert isinstance(config, ArchitectureSearch)
+    if "architecture" in recipe.model.options:
+        raise UserError("a search finds model.options.architecture; leave it out")
+    build_model("enas", num_classes=num_classes, **recipe.model.options)  # for its checks
     torch.manual_seed(stream_seed(seed, "init"))
     options = dict(recipe.model.options)
     network = SharedNetwork(

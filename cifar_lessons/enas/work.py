@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from cifar_lessons import building, experiment, origins, recording
-from cifar_lessons.atomic import require_writable
+from cifar_lessons.atomic import alone_in
 from cifar_lessons.config import Recipe
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.enas.arms import CONTROLS
@@ -49,10 +49,28 @@ def run(
         The folder, or None when the search stopped before its end.
 
     Raises:
-        UserError: The folder holds another run, or cannot be written.
+        UserError: The folder holds another run, cannot be written, or another process works in it.
     """
     runtime = in_precision(runtime, recipe.precision)
-    require_writable(out)
+    with alone_in(out):
+        return _run(
+            recipe, seed=seed, out=out, data=data, runtime=runtime, command=command,
+            deadline=deadline, progress=progress,
+        )  # fmt: skip
+
+
+def _run(
+    recipe: Recipe,
+    *,
+    seed: int,
+    out: Path,
+    data: Cifar,
+    runtime: Runtime,
+    command: str,
+    deadline: float | None,
+    progress: bool,
+) -> Path | None:
+    """Do what `run` says, in a folder that no other process works in."""
     checkpoint = out / "checkpoint.pt"
     if (out / "run.json").exists():
         experiment.require_this_run(out, recipe, seed)

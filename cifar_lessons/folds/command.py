@@ -58,9 +58,7 @@ def folds(
     from cifar_lessons.fields import override
     from cifar_lessons.folds.study import require_recordable
 
-    chosen = recipes.get(recipe)
-    for assignment in set:
-        chosen = override(chosen, assignment)
+    chosen = override(recipes.get(recipe), *set)
     count = count_of(chosen, folds, None) or 5
     if not 2 <= repeats <= 1_000:
         raise UserError(f"--repeats must be in [2, 1000], got {repeats}; try --repeats 8")
@@ -119,6 +117,11 @@ def count_of(recipe: Recipe, folds: int | None, fold: int | None) -> int:
         raise UserError(
             f"data.fold is chosen by --fold, got --set data.fold={recipe.data.fold}; try "
             f"--folds {count or 5} --fold {recipe.data.fold}"
+        )
+    if count and recipe.init is not None:
+        raise UserError(
+            f"folds of {recipe.name} cannot begin with {recipe.init}: it has seen the images that "
+            "they hold out; try --set init=null"
         )
     if count and isinstance(recipe.objective, Distillation):
         raise UserError(

@@ -22,7 +22,10 @@ def c17(claim: Claim, evidence: Evidence) -> Finding:
     elif set(pure) <= set(behind):
         verdict, reason = "reproduced", "the mix is clearly better than either convolution alone"
     else:
-        reason = "nothing is clearly better than the mix, and it is not clearly better than both"
+        reason = (
+            "no rival that counts against the mix is clearly better, and it is not clearly better "
+            "than both pure ones"
+        )
     order = sorted(claim.recipes, key=lambda r: -evidence.mean(r).mean)
     ours = "; ".join(f"{r} {100 * evidence.mean(r).mean:.1f} %" for r in order)
     details = [f"{r}: {percent(evidence.mean(r))}" for r in order] + lines

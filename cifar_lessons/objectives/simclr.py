@@ -45,16 +45,17 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float, group: Group =
         raise ValueError(
             f"a contrastive loss needs images to tell apart, got a batch of {images}; try 256"
         )
-    # float32: bfloat16's 8 significant bits would make ties among cosines.
-    own = [F.normalize(view.float(), dim=1) for view in (first, second)]
-    everyone = torch.cat([gather(view, group) for view in own])  # (2B, D)
-    here = torch.arange(len(first), device=first.device) + len(first) * group.rank
-    losses = []
-    for view, mine, partner in ((own[0], here, here + images), (own[1], here + images, here)):
-        cosines = view @ everyone.mT / temperature  # (B, 2B)
-        cosines = cosines.scatter(1, mine[:, None], -torch.inf)  # a view is no rival of itself
-        losses.append(F.cross_entropy(cosines, partner))
-    return torch.stack(losses).mean()
+    # float32, which autocast would undo: bfloat16's 8 significant bits make ties among cosines.
+    with torch.autocast(first.device.type, enabled=False):
+        own = [F.normalize(view.float(), dim=1) for view in (first, second)]
+        everyone = torch.cat([gather(view, group) for view in own])  # (2B, D)
+        here = torch.arange(len(first), device=first.device) + len(first) * group.rank
+        losses = []
+        for view, mine, partner in ((own[0], here, here + images), (own[1], here + images, here)):
+            cosines = view @ everyone.mT / temperature  # (B, 2B)
+            cosines = cosines.scatter(1, mine[:, None], -torch.inf)  # no rival of itself
+            losses.append(F.cross_entropy(cosines, partner))
+        return torch.stack(losses).mean()
 
 
 def require_pair(first: Tensor, second: Tensor) -> None:

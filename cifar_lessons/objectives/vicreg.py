@@ -51,17 +51,19 @@ def vicreg_terms(first: Tensor, second: Tensor, *, group: Group = ALONE) -> Term
     images, numbers = len(first) * group.size, first.shape[1]
     if images < 2:
         raise ValueError(f"variance over images needs two at least, got a batch of {images}")
-    first, second = first.float(), second.float()
-    variance, covariance = first.new_zeros(()), first.new_zeros(())
-    for view in (first, second):
-        centred = gather(view, group)
-        centred = centred - centred.mean(dim=0)
-        squares = centred.square().sum(dim=0) / (images - 1)
-        variance = variance + F.relu(TARGET - (squares + EPSILON).sqrt()).mean() / 2
-        matrix = centred.mT @ centred / (images - 1)  # (D, D)
-        off_diagonal = matrix.square().sum() - matrix.diagonal().square().sum()
-        covariance = covariance + off_diagonal / numbers
-    return Terms(F.mse_loss(first, second), variance, covariance)
+    # float32, which autocast would undo: a small covariance would vanish in bfloat16.
+    with torch.autocast(first.device.type, enabled=False):
+        first, second = first.float(), second.float()
+        variance, covariance = first.new_zeros(()), first.new_zeros(())
+        for view in (first, second):
+            centred = gather(view, group)
+            centred = centred - centred.mean(dim=0)
+            squares = centred.square().sum(dim=0) / (images - 1)
+            variance = variance + F.relu(TARGET - (squares + EPSILON).sqrt()).mean() / 2
+            matrix = centred.mT @ centred / (images - 1)  # (D, D)
+            off_diagonal = matrix.square().sum() - matrix.diagonal().square().sum()
+            covariance = covariance + off_diagonal / numbers
+        return Terms(F.mse_loss(first, second), variance, covariance)
 
 
 @dataclass(frozen=True)

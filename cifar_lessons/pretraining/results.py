@@ -26,7 +26,7 @@ ARMS: Mapping[str, Mapping[float, str]] = {
         0.01: "labels1_scratch",
         0.02: "labels2_scratch",
         0.1: "labels10_scratch",
-        1.0: "resnet18_w16",
+        1.0: "resnet18_w16_fp32",
     },
     "after SimCLR": {
         0.005: "labels05_simclr",

@@ -5,9 +5,9 @@ rank takes the step that one process with the whole batch would take. PyTorch's
 DistributedDataParallel does it, while the backward pass still runs (Li et al. 2020,
 arXiv:2006.15704, section 3).
 
-Two things stay a rank's own. Batch norm computes its mean and variance over the rank's slice; the
-running statistics that are kept are those of rank 0. And an objective that compares the images of a
-batch with each other, as contrastive learning does, compares those of the slice.
+One thing stays a rank's own. Batch norm computes its mean and variance over the rank's slice; the
+running statistics that are kept are those of rank 0. An objective that compares the images of a
+batch with each other, as contrastive learning does, gathers those of all ranks.
 """
 
 import contextlib

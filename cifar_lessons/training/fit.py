@@ -211,6 +211,8 @@ def fit(
                 bar.update()
                 pause = stops.after_step(tally.sums["loss"]) if step + 1 < steps else None
                 if pause:
+                    if group.size == 1:  # several have just looked together
+                        check_finite(float(tally.sums["loss"]))
                     save(epoch, step + 1)
                     stops.saved()
                     if pause.stopped_by:

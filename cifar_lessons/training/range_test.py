@@ -91,6 +91,7 @@ def range_test(
     train: TrainLoader,
     optim: OptimConfig,
     runtime: Runtime,
+    micro_batch: int | None = None,
     low: float = 1e-4,
     high: float = 10.0,
     steps: int = 100,
@@ -103,6 +104,7 @@ def range_test(
         train: The training batches; begun again where they run out.
         optim: Optimizer, momentum, weight decay and clipping; its rate and schedule are not used.
         runtime: Device and precision.
+        micro_batch: See `train_step`.
         low: First rate, > 0.
         high: Last rate, above `low`. It stops before if the loss becomes `DIVERGED` times the
             lowest one so far, or is no number.
@@ -130,7 +132,7 @@ def range_test(
         try:
             output = train_step(
                 twin, batch, objective, optimizer,
-                runtime=runtime, scaler=scaler, clip_norm=optim.clip_norm,
+                runtime=runtime, scaler=scaler, clip_norm=optim.clip_norm, micro_batch=micro_batch,
             )  # fmt: skip
             loss = float(output.loss)
             check_finite(loss)

@@ -65,21 +65,23 @@ def tune(
     from cifar_lessons.fields import override
     from cifar_lessons.tuning import space as spaces
 
-    chosen = recipes.get(recipe)
-    for assignment in set:
-        chosen = override(chosen, assignment)
+    chosen = override(recipes.get(recipe), *set)
     space = spaces.merged(spaces.SPACE, [spaces.parse_range(text, chosen) for text in range])
     _check(trials=trials, seconds=seconds, seed=seed, repeat=repeat, threads=threads, record=record)
     _require_optuna()
     deadline = None if seconds is None else time.monotonic() + seconds
     import torch
 
-    from cifar_lessons import experiment
+    from cifar_lessons import experiment, origins
+    from cifar_lessons.tuning.record import gather, require_planned, study_name
     from cifar_lessons.tuning.search import Found, search
     from cifar_lessons.tuning.search import repeat as repeat_settings
     from cifar_lessons.tuning.storage import shown
     from cifar_lessons.tuning.worker import Workplace
 
+    if record:  # told before the search, not after it
+        require_planned(chosen, space=space, seed=seed)
+        origins.require_committed("the search")
     if threads is not None:
         torch.set_num_threads(threads)
     found_runtime = experiment.runtime_for(chosen, device=device, precision=precision)
@@ -108,8 +110,6 @@ def tune(
         repeated = repeat_settings(place, arms, seeds=repeat, name=study or "")
         print(_repeats(repeated))
     if record:
-        from cifar_lessons.tuning.record import gather, study_name
-
         values, provenance = gather(chosen, found, repeated, space=space, seed=seed)
         path = recording.record_study(study_name(chosen.name), values, provenance=provenance)
         print(f"recorded {path}")

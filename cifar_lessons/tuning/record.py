@@ -71,6 +71,21 @@ def importances(space: Sequence[Range], trials: Sequence[Trial]) -> dict[str, di
         }
 
 
+def require_planned(recipe: Recipe, *, space: Sequence[Range], seed: int) -> None:
+    """Raise `UserError` unless a search is the one that was fixed beforehand."""
+    changed = differences(to_dict(recipe), recipes.get(recipe.name))
+    if changed:
+        raise UserError(
+            f"a search of {recipe.name} with other settings ({changed[0]}) is not recorded; leave "
+            "out --set, or --record"
+        )
+    if tuple(space) != SPACE or seed != 0:
+        raise UserError(
+            "only a search with the ranges and the seed that were fixed beforehand is recorded; "
+            "leave out --range and --seed, or --record"
+        )
+
+
 def gather(
     recipe: Recipe, found: Found, repeated: Found, *, space: Sequence[Range], seed: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -90,14 +105,7 @@ def gather(
     again = "choose another --storage and search again"
     if found.stopped_by or repeated.stopped_by:
         raise UserError("the search is not finished; the same command goes on")
-    changed = differences(to_dict(recipe), recipes.get(recipe.name))
-    if changed:
-        raise UserError(f"{recipe.name} was searched with other settings ({changed[0]}); {again}")
-    if tuple(space) != SPACE or seed != 0:
-        raise UserError(
-            "only a search with the ranges and the seed that were fixed beforehand is recorded; "
-            "leave out --range and --seed"
-        )
+    require_planned(recipe, space=space, seed=seed)
     processes = [*found.processes, *repeated.processes]
     if not processes:
         raise UserError(f"nothing tells where these trials were trained; {again}")

@@ -2,8 +2,9 @@
 
 A sampler with one seed would give two processes that share a study the same first trials. With
 one stream a process, what comes next would depend on who drew what before. Here a trial's draws
-belong to its number, which is unique in a study: so a search that is continued goes on exactly as
-one that was never interrupted, and no two processes repeat each other.
+belong to its number, which is unique in a study: so no two processes repeat each other, and a
+search that was stopped between two trials goes on as if it had not been. A trial that was stopped
+itself begins again under a new number, and shifts the draws of those behind it.
 """
 
 from typing import Any

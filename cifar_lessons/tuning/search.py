@@ -16,7 +16,14 @@ from cifar_lessons.errors import UserError
 from cifar_lessons.tuning.alive import fail
 from cifar_lessons.tuning.space import SPACE, Range, Settings
 from cifar_lessons.tuning.storage import explained, quiet
-from cifar_lessons.tuning.study import STARTUP, is_surplus, processes_of, suggest, trials_of
+from cifar_lessons.tuning.study import (
+    FINISHED,
+    STARTUP,
+    is_surplus,
+    processes_of,
+    suggest,
+    trials_of,
+)
 from cifar_lessons.tuning.trials import Repeats, Trial, best
 from cifar_lessons.tuning.worker import Chosen, Workplace, work
 
@@ -56,8 +63,8 @@ def search(
         trials: In all, those of earlier sittings and of other processes included. Complete,
             pruned and diverged ones count; failed ones do not.
         space: What may change, and how far.
-        seed: Of the search. A study that one process works on alone is the same for the same
-            seed, on the same CPU.
+        seed: Of the search. A study that one process works on alone, and that is never stopped
+            within a trial, is the same for the same seed, on the same CPU.
         name: Of the study; the recipe's without.
         startup: Trials drawn at random before the sampler and the pruner start.
 
@@ -105,6 +112,10 @@ def repeat(place: Workplace, arms: Mapping[str, Settings], *, seeds: int, name: 
 
     def choose(study: optuna.Study, trial: optuna.Trial) -> Chosen | None:
         if (fixed := trial.user_attrs.get("fixed")) is not None:
+            # Two processes that began at once have both queued it: the first one counts.
+            taken = study.get_trials(deepcopy=False, states=(*FINISHED, TrialState.RUNNING))
+            if any(t.user_attrs.get("fixed") == fixed for t in taken if t.number < trial.number):
+                return None
             return fixed["settings"], fixed["seed"]
         alive = (TrialState.RUNNING, TrialState.WAITING)
         if not [t for t in study.get_trials(states=alive) if t.number != trial.number]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from cifar_lessons.config import Recipe
 from cifar_lessons.errors import UserError
-from cifar_lessons.fields import override, to_dict
+from cifar_lessons.fields import NOT_COMPARED, override, to_dict
 
 Settings = Mapping[str, float]  # a number by the name of its field
 EXAMPLE = "--range optim.peak_lr=0.001..1"
@@ -73,15 +73,20 @@ ADVICE: dict[str, Settings] = {
 }
 
 
+# What decides about the data, which trials share, and what moves no weight.
+FIXED = (
+    *(f"data.{name}" for name in ("val_size", "split_seed", "folds", "fold", "wrong_labels")),
+    *(*NOT_COMPARED, "revision"),
+)
+
+
 def apply(recipe: Recipe, settings: Settings) -> Recipe:
     """Return the recipe with its settings put in.
 
     Raises:
         UserError: An unknown field, or a value that the field refuses.
     """
-    for field, value in settings.items():
-        recipe = override(recipe, f"{field}={value!r}")
-    return recipe
+    return override(recipe, *(f"{field}={value!r}" for field, value in settings.items()))
 
 
 def options(settings: Settings) -> str:
@@ -109,9 +114,14 @@ def parse_range(text: str, recipe: Recipe) -> Range:
         raise UserError(f"--range {field} needs two numbers, got {text!r}; try {EXAMPLE}") from None
     if not low < high < math.inf:
         raise UserError(f"--range {field} must rise, got {ends[0]}..{ends[1]}; try {EXAMPLE}")
+    if field in FIXED:
+        raise UserError(
+            f"{field} cannot be searched: all trials share one split of the data, and the seed is "
+            f"a trial's own; try {EXAMPLE}"
+        )
     now = _current(recipe, field)
     typed_whole = all(re.fullmatch(r"\d+", end) for end in ends)
-    whole = isinstance(now, int) if now is not None else typed_whole
+    whole = isinstance(now, int) if now is not None else typed_whole and _refuses(recipe, field)
     if whole and not typed_whole:
         raise UserError(
             f"{field} is a whole number, got {ends[0]}..{ends[1]}; try --range {field}=32..1024"
@@ -120,6 +130,15 @@ def parse_range(text: str, recipe: Recipe) -> Range:
     for end in (result.low, result.high):
         apply(recipe, {field: end})
     return result
+
+
+def _refuses(recipe: Recipe, field: str) -> bool:
+    """Return whether a field that is not set takes whole numbers alone."""
+    try:
+        apply(recipe, {field: 1.5})
+    except UserError:
+        return True
+    return field.startswith("model.options.")  # takes all: what was typed says what is meant
 
 
 def _current(recipe: Recipe, field: str) -> Any:

@@ -12,7 +12,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from cifar_lessons.building import new_model
-from cifar_lessons.config import Recipe
+from cifar_lessons.config import Distillation, Recipe
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.errors import UserError
 from cifar_lessons.experiment import train
@@ -46,6 +46,12 @@ class Workplace:
 
     def __post_init__(self) -> None:
         """Check that the recipe can be tuned, before a study is made of it."""
+        if self.recipe.init is not None or isinstance(self.recipe.objective, Distillation):
+            part = "first weights" if self.recipe.init is not None else "a teacher"
+            raise UserError(
+                f"{self.recipe.name} needs {part} of another run, which trials are not given; tune "
+                "the recipe that trains alone, and take its settings"
+            )
         if not len(self.data.val):
             raise UserError(
                 f"{self.recipe.name} holds out no validation images, and nothing else may choose; "
@@ -153,7 +159,8 @@ def _train(
         with beating(trial, every=place.beat):
             try:
                 result = train(
-                    apply(place.recipe, settings),
+                    # Each epoch is looked at: the pruner decides by that.
+                    replace(apply(place.recipe, settings), validate_every=1),
                     replace(place.data, test=place.data.test[:0]),  # no test image comes near
                     seed=seed,
                     runtime=place.runtime,

@@ -64,7 +64,7 @@ def test_its_folder_is_whole(folder):
     content = json.loads((folder / "run.json").read_text())
     recipe = from_dict(Recipe, content["recipe"])
     assert content["schema"] == runs.SCHEMA
-    assert content["kind"] == "train"
+    assert content["kind"] == ("pretrain" if recipe.pretrains else "train")
     assert folder == ROOT / recipe.name / runs.run_key(recipe, content["seed"])
     expected = {"run.json", "history.csv", "test_logits.npz"}
     expected |= {"val_logits.npz"} if recipe.data.val_size or recipe.data.folds else set()

@@ -24,10 +24,28 @@ TINY = (
         (("--set=objective.skip_target=1",), "objective.skip_target must be in (0, 1), got 1.0"),
         (("--set=objective.controller=dice",), "must be one of 'reinforce', 'uniform', got 'dice'"),
         (("--set=data.val_size=0", "--data=x"), "cifar-lessons data"),
+        (("--set=model.name=resnet18",), "model.name must be 'enas' in a search, got 'resnet18'"),
+        (("--set=ema_decay=0.9",), "ema_decay must be null in a search, got 0.9"),
+        (("--set=optim.schedule.name=plateau",), "try cosine_restarts"),
     ],
 )
 def test_a_mistake_is_one_line_with_the_mend(typed, arguments, message):
     assert message in typed("search", *arguments).mistake
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("width=0", "model 'enas': width must be >= 1, got 0"),
+        ("width=wide", "option 'width' of model 'enas' must be like its default 24"),
+        ("widht=4", "unknown option 'widht' of model 'enas'"),
+        ("architecture=c3/c3/c3", "a search finds model.options.architecture; leave it out"),
+    ],
+)
+def test_options_of_the_network_are_checked(typed, tiny_official, option, message):
+    found = typed("search", "enas_search", "--data", str(tiny_official.root),
+                  "--set=data.val_size=20", f"--set=model.options.{option}")  # fmt: skip
+    assert message in found.mistake
 
 
 def test_training_a_search_is_told_before_anything_is_loaded(typed, tiny_official):

@@ -73,6 +73,9 @@ def test_summaries_for_a_terminal():
     line = report.spread_summary(TABLE)
     assert line.startswith("8 repeats of 5 folds: a single split moves by 0.")
     assert "\n" not in line
+    assert report.spread_summary(np.full((8, 5), 0.1)).startswith(  # one class for all images
+        "held-out accuracy 10.00 %; all repeats or all folds gave the same accuracy"
+    )
 
 
 def test_the_catch_table_shows_precision_and_recall():

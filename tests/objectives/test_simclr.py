@@ -85,6 +85,12 @@ def test_where_all_images_are_one_it_is_a_blind_guess():
     assert nt_xent(same, same, temperature=0.2).item() == pytest.approx(math.log(11), rel=1e-5)
 
 
+def test_autocast_leaves_the_loss_in_float32(views):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = nt_xent(*views, temperature=0.1)
+    assert torch.equal(loss, nt_xent(*views, temperature=0.1))
+
+
 def test_half_precision_gives_a_float32_loss(views):
     half = nt_xent(*(v.bfloat16() for v in views), temperature=0.5)
     assert half.dtype is torch.float32

@@ -36,6 +36,12 @@ def views() -> tuple[Tensor, Tensor]:
     return first, first + 0.3 * torch.randn(9, 6, generator=rng)
 
 
+def test_autocast_leaves_the_terms_in_float32(views):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = vicreg_terms(*views)
+    assert terms == vicreg_terms(*views)
+
+
 def test_matches_the_formula_by_hand(views):
     terms = vicreg_terms(*views)
     found = (terms.invariance.item(), terms.variance.item(), terms.covariance.item())

@@ -53,7 +53,7 @@ def few(recorded, values, provenance):
     recorded("labels1_scratch", 0.40, seeds=range(3))
     recorded("labels1_simclr", 0.52, seeds=range(3))
     recorded("labels1_vicreg", 0.55, seeds=range(2))
-    recorded("resnet18_w16", 0.89, seeds=range(3))
+    recorded("resnet18_w16_fp32", 0.89, seeds=range(3))
     recorded("labels10_vicreg", 0.70)
     recorded("simclr_w16", 0.66, weights={"bytes": 1, "sha256": "abc"})
     recording.record_study(STUDY, values, provenance=provenance)

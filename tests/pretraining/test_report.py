@@ -44,7 +44,7 @@ def test_costs_name_what_is_counted(few):
 @pytest.mark.parametrize(
     ("name", "views"),
     [
-        ("resnet18_w16", 12 * 351 * 128),
+        ("resnet18_w16_fp32", 12 * 351 * 128),
         ("labels1_scratch", 200 * 7 * 64),
         ("labels10_simclr", 40 * 35 * 128),
         ("simclr_w16", 2 * 40 * 175 * 256),

@@ -401,6 +401,17 @@ def test_nan_stops_the_run_and_the_last_checkpoint_stands(data, tmp_path, device
     assert resumed.finished
 
 
+def test_on_an_accelerator_it_is_seen_before_a_checkpoint_within_an_epoch(data, tmp_path):
+    path = tmp_path / "c.pt"
+    runtime = Runtime(device=torch.device("cuda"), precision="fp32")  # as above
+    with pytest.raises(LossIsNotFinite, match="the loss became nan: try a lower rate"):
+        Trial(data, objective=nan_at(1)).fit(
+            checkpoint=path, runtime=runtime, validate=None, save_every=0.0
+        )
+    first = Trial(data, objective=Dying(STEPS * EPOCHS - 1)).fit(checkpoint=path)
+    assert first.finished
+
+
 # --- what is shown ----------------------------------------------------------------------------
 
 

@@ -63,6 +63,17 @@ def test_repeats_train_each_arm_from_fresh_seeds(workplace, fake):
     assert {t.state for t in found.trials} == {"complete"}  # no repeat is stopped early
 
 
+def test_a_repeat_that_two_processes_have_queued_is_trained_once(workplace, fake, tmp_path):
+    place = workplace(str(tmp_path / "x.journal"))
+    study = place.open("tuning_base, repeated", prune=False)
+    for _ in range(2):
+        fixed = {"settings": ARMS["best"], "seed": 0}
+        study.enqueue_trial({}, user_attrs={"fixed": fixed, "label": "best"})
+    found = repeat(place, ARMS, seeds=2)
+    assert [list(r.accuracies) for r in found.repeats] == [[0, 1], [0, 1]]
+    assert len(fake.calls) == 4
+
+
 def test_repeats_go_on_and_more_seeds_add_to_them(workplace, fake, tmp_path):
     place = workplace(str(tmp_path / "x.journal"))
     fake.stops_at = 2

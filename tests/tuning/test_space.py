@@ -55,6 +55,9 @@ def test_a_range_is_read_as_it_is_typed():
     assert space.parse_range("batch_size=16..64", BASE) == Range("batch_size", 16, 64, whole=True)
     hidden = space.parse_range("model.options.hidden=32..256", BASE)
     assert (hidden.whole, hidden.high) == (True, 256)
+    # Of fields that are not set, too, the field says what it takes.
+    assert not space.parse_range("optim.clip_norm=1..5", BASE).whole
+    assert space.parse_range("micro_batch=16..64", BASE).whole
     narrow = space.merged(SPACE, [found, LINEAR])
     assert [r.field for r in narrow] == [*(r.field for r in SPACE), "optim.momentum"]
     assert narrow[1] == found
@@ -73,6 +76,8 @@ def test_a_range_is_read_as_it_is_typed():
         ("batch_size=0.5..8", "batch_size is a whole number, got 0.5..8"),
         ("batch_size=0..8", r"batch_size must be in \[1, 50000\], got 0"),
         ("optim.name=0..8", "optim.name must be one of"),
+        ("data.val_size=500..5000", "data.val_size cannot be searched: all trials share one"),
+        ("seeds=1..5", "seeds cannot be searched"),
     ],
 )
 def test_a_wrong_range_is_told(text, said):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cifar_lessons.config import Distillation
 from cifar_lessons.errors import UserError
 from cifar_lessons.tuning.search import Found, search
 
@@ -179,4 +180,13 @@ def test_a_recipe_that_cannot_be_tuned_is_told_before_there_is_a_study(workplace
     )
     with pytest.raises(UserError, match="unknown model 'resnet81'"):
         workplace(str(tmp_path / "x.journal"), recipe=wrong)
+    for change in ({"init": "simclr_w16"}, {"objective": Distillation()}):
+        with pytest.raises(UserError, match="of another run, which trials are not given"):
+            workplace(recipe=dataclasses.replace(place.recipe, **change))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_epoch_of_a_trial_is_validated_however_rarely_the_recipe_looks(workplace, fake):
+    rare = dataclasses.replace(workplace().recipe, validate_every=4)
+    search(workplace(recipe=rare), trials=1)
+    assert [recipe.validate_every for recipe, _ in fake.calls] == [1]
