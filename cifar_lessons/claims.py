@@ -119,6 +119,7 @@ class _Store:
         self._history: dict[str, dict[int, list[dict[str, float]]]] = {}
         self._parameters: dict[str, int] = {}
         self._stale: dict[str, list[int]] = {}
+        self._precisions: dict[str, set[str]] = {}
 
     def recipe(self, name: str) -> tuple[dict[int, Predictions], list[int]]:
         """Return the test predictions of the fresh seeds, and the stale seeds."""
@@ -130,8 +131,18 @@ class _Store:
             self._history[name] = {seed: run.history for seed, run in fresh.items()}
             for run in fresh.values():
                 self._parameters[name] = run.parameters
+            self._precisions[name] = {run.provenance["precision"] for run in fresh.values()}
             self._stale[name] = [seed for seed, state, _ in status if state == "stale"]
         return self._predictions[name], self._stale[name]
+
+    def mixture(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return a line if recipes that leave the precision to the machine came out differently."""
+        free = [name for name in names if recipes.get(name).precision == "auto"]
+        found = {name: self._precisions[name] for name in free if self._precisions.get(name)}
+        if len(set().union(*found.values())) < 2:
+            return ()
+        told = ", ".join(f"{name} in {' and '.join(sorted(p))}" for name, p in found.items())
+        return (f"made on machines of different kinds, so not in one precision: {told}",)
 
     def study(self, name: str) -> dict[str, Any] | None:
         """Return the values of a study, or None where it is not recorded."""
@@ -171,6 +182,8 @@ def _row(claim: Claim, store: _Store) -> Row:
         finding = Finding("open", reason, "")
     else:
         finding = JUDGES[claim.id](claim, store.evidence(claim))
+        details = finding.details + store.mixture(claim.recipes)
+        finding = replace(finding, details=details)
     outcome = []
     for name, (low, high) in claim.predicted.items():
         evidence = store.evidence(claim)

@@ -156,6 +156,15 @@ def test_the_whole_ledger_with_runs(recorded):
     assert "*Rule (ordering):*" in notes
 
 
+def test_runs_of_one_claim_in_several_precisions_are_told(recorded):
+    for name in ("simple_cnn", "simple_cnn_flip", "simple_cnn_flip_crop"):
+        recorded(name, 0.74, seeds=range(5))
+    assert "not in one precision" not in claims.notes("C03")
+    path = runs.runs_root() / "simple_cnn_flip" / "seed0" / "run.json"
+    path.write_text(path.read_text().replace('"bf16"', '"fp32"'))
+    assert "simple_cnn in bf16, simple_cnn_flip in bf16 and fp32" in claims.notes("C03")
+
+
 def make_stale(root: Path, name: str, seed: int) -> None:
     path = root / name / f"seed{seed}" / "run.json"
     content = json.loads(path.read_text())
