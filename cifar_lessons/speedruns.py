@@ -1,4 +1,4 @@
-"""The experiments of chapter 5b: the best network that so many minutes of two cores can train.
+"""A network for minutes: the best one that so many minutes of two cores can train.
 
 `speednet_reference` is a speedrun as its source has it, and `speednet` what a CPU makes of it. The
 other recipes are for a reader with less time, each named for the accuracy that it was made for. Six
