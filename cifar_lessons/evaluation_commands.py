@@ -142,7 +142,8 @@ def predict(
 
     found = predicting.answering(run, device=device)
     print(found.title)
-    probabilities = found.probabilities(torch.stack([picture for picture, _ in pictures]))
+    pixels = torch.stack([picture for picture, _ in pictures])
+    probabilities = [row for some in pixels.split(100) for row in found.probabilities(some)]
     for path, (_, done), row in zip(image, pictures, probabilities, strict=True):
         print(f"{path}: {done}")
         for k in (-row).argsort(kind="stable")[:5].tolist():

@@ -276,7 +276,7 @@ RULES: dict[str, list[str]] = {
         *("atomic", "deploy.any_size", "deploy.model_file", "errors", "interactive.page"),
     ],
     "deploy.demo_samples": ["data", "deploy.demo"],
-    "deploy.demo_command": ["data", "deploy"],
+    "deploy.demo_command": ["data", "deploy", "errors"],
     "deploy.shipped": [
         "building",
         *(*LIBRARY, "deploy", "errors", "interactive.page", "recipes", "runs"),

@@ -4,18 +4,33 @@ The file is a stranger's: format and size are read from its head and checked bef
 decoded, because a small file can claim a picture that fills the memory.
 """
 
+import contextlib
+import struct
 import warnings
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from cifar_lessons.data.picture_parts import require_few_parts
 from cifar_lessons.errors import UserError
 
 MAX_SIDE = 10_000  # pixels; a photograph from a telephone has some 4,000
+ORIENTATION = 0x0112  # how the camera was held, in a picture's EXIF block
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow raises over a damaged file, as mutated pictures have shown.
+DAMAGED = (OSError, SyntaxError, ValueError, TypeError, LookupError, OverflowError, struct.error)
 
 
 class NoPicture(UserError):
@@ -87,6 +102,9 @@ def decode_picture(
 
 def _decoded(file: BinaryIO, name: str, most_pixels: int) -> Image.Image:
     """Return what an open file shows, in RGB."""
+    start = file.tell()
+    require_few_parts(file.read(), name)
+    file.seek(start)
     try:
         with warnings.catch_warnings():
             # Pillow warns of large pictures; the check of the side below is stricter.
@@ -103,15 +121,24 @@ def _decoded(file: BinaryIO, name: str, most_pixels: int) -> Image.Image:
                         f"{name} is {width} x {height} pixels, and {most_pixels:,} in all are the "
                         "most: shrink it first"
                     )
-                return _to_rgb(ImageOps.exif_transpose(picture))
+                picture.load()  # here a damaged file is told
+                return _to_rgb(_upright(picture))
     except Image.DecompressionBombError:  # its head claims more pixels than Pillow will open
         raise PictureTooLarge(
             f"{name} is far too large, and {MAX_SIDE} pixels a side is the most: shrink it first"
         ) from None
     except UnidentifiedImageError:
         raise NoPicture(f"{name} is no PNG or JPEG: convert it first") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except DAMAGED as error:
         raise UserError(f"{name} cannot be read as an image ({error}): is it complete?") from None
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Return a picture as the camera was held; a mark that cannot be read turns nothing."""
+    turn = None
+    with contextlib.suppress(*DAMAGED):
+        turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _as_cifar(picture: Image.Image) -> tuple[Tensor, str]:

@@ -94,7 +94,14 @@ class OnnxRuntime:
         options.log_severity_level = 3  # errors alone
         # Idle threads sleep: what runs beside us gets the core.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = ort.InferenceSession(model.content, options, providers=[wanted])
+        try:
+            self._session = ort.InferenceSession(model.content, options, providers=[wanted])
+        except Exception as error:  # its exceptions have no common class of their own
+            reason = str(error).partition("\n")[0]
+            raise UserError(
+                f"{model.about.name} cannot be run ({reason}); export it again with "
+                "`cifar-lessons export RUN`"
+            ) from None
         got = self._session.get_providers()
         # The CPU always stands at the end of the list; what comes first does the work.
         if got[0] != wanted:

@@ -45,6 +45,12 @@ def export(
     from cifar_lessons import building, runs
 
     found = runs.find_run(run)
+    if found.kind == "search":
+        raise UserError(
+            f"{run} is a search and no network; export what it found, such as enas_found"
+        )
+    if out is not None and out.is_dir():
+        raise UserError(f"--out {out} is a folder; name a file, such as {out / 'model.onnx'}")
     if "test_accuracy" not in found.final:
         raise UserError(
             f"{run} was fine-tuned on other pictures; `cifar-lessons finetune` has exported it to "

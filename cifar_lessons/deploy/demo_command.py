@@ -32,9 +32,15 @@ def demo(
     from cifar_lessons.deploy import demo as page
     from cifar_lessons.deploy.command import require_packages
     from cifar_lessons.deploy.model_file import read_model
+    from cifar_lessons.errors import UserError
 
     require_packages()
     read = read_model(model)
+    if model.resolve() == (out / page.MODEL).resolve():
+        raise UserError(
+            f"the page's own {page.MODEL} would take the place of {model}; choose another folder "
+            "with --out"
+        )
     runtime = page.find_runtime()
     offered = [page.Samples("Samples", [_sample(path) for path in samples])] if samples else []
     page.write_folder(read, out, runtime=runtime, samples=offered)

@@ -109,6 +109,43 @@ def check_model(content: bytes, name: str) -> ModelFile:
             raise ValueError("another version of the format")
         fields["classes"] = tuple(fields["classes"])
         about = About(**fields)
-    except (ValueError, KeyError, TypeError) as error:
+        _require_sound(about)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{name} says nothing usable about itself ({error}); {again}") from None
+    if wrong := _unlike_ours(model.graph, len(about.classes)):
+        raise UserError(f"{name} has {wrong}, not ours; {again}")
     return ModelFile(content, about)
+
+
+def _require_sound(about: About) -> None:
+    """Raise `ValueError` for facts of a wrong kind."""
+    texts = (about.name, about.weights, about.precision, about.scored_on, *about.classes)
+    if not about.classes or not all(isinstance(text, str) for text in texts):
+        raise ValueError("its name, classes, weights and precision must be text")
+    accuracy = about.test_accuracy
+    if not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
+        raise ValueError(f"its accuracy must be in [0, 1], got {accuracy!r}")
+
+
+def _unlike_ours(graph: "onnx.GraphProto", classes: int) -> str:
+    """Return which input or output is another than `export` writes, or nothing."""
+    from onnx import TensorProto
+
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    shapes = {
+        (value.name, value.type.tensor_type.elem_type): [
+            side.dim_value if side.HasField("dim_value") else None
+            for side in value.type.tensor_type.shape.dim
+        ]
+        for value in (*inputs, *graph.output)
+    }
+    wanted: dict[tuple[str, int], list[int | None]] = {
+        ("pixels", TensorProto.UINT8): [None, 32, 32, 3],
+        ("logits", TensorProto.FLOAT): [None, classes],
+        ("probabilities", TensorProto.FLOAT): [None, classes],
+    }
+    if shapes == wanted:
+        return ""
+    got = ", ".join(f"{name} {shape}" for (name, _), shape in shapes.items())
+    return f"other inputs and outputs ({got})"

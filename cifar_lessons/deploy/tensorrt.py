@@ -148,7 +148,7 @@ class TensorRt:
         if len(require_pixels(pixels)) > LARGEST:
             raise UserError(f"the engine takes up to {LARGEST} images at once, got {len(pixels)}")
         with torch.cuda.stream(self._stream):
-            images = torch.from_numpy(pixels).to(DEVICE)
+            images = torch.from_numpy(pixels).to(DEVICE).contiguous()  # its address is given
             outputs = {
                 name: torch.empty(len(pixels), self._classes, device=DEVICE)
                 for name in ("logits", "probabilities")

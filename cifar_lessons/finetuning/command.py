@@ -110,7 +110,7 @@ def finetune(
 
 
 def _exported(folder: Path, pictures: object) -> str:
-    """Export a finished run, unless that was done, and return the line that says so."""
+    """Export a finished run and return the line that says so."""
     from cifar_lessons.deploy.command import require_packages
 
     try:

@@ -59,7 +59,7 @@ def folds(
     from cifar_lessons.folds.study import require_recordable
 
     chosen = override(recipes.get(recipe), *set)
-    count = count_of(chosen, folds, None) or 5
+    count = count_of(chosen, chosen.data.folds or 5 if folds is None else folds, None)
     if not 2 <= repeats <= 1_000:
         raise UserError(f"--repeats must be in [2, 1000], got {repeats}; try --repeats 8")
     if seconds is not None and not seconds > 0:  # so that NaN is refused too

@@ -26,7 +26,7 @@ from cifar_lessons.serving.uploads import Limits, Refused, read_upload, to_pixel
 
 TOP = 5
 RETRY = "1"  # seconds, for whoever finds no place
-DECODERS = 2  # pictures decoded at once: each may fill 0.1 GB for a moment
+DECODERS = 2  # pictures decoded at once: 25 megapixels with transparency fill 0.6 GB for a moment
 
 
 class Metrics:
@@ -87,18 +87,19 @@ def build_app(
         batcher.start()
         yield
         await batcher.close()
-        decoders.shutdown()
+        decoders.shutdown(wait=False, cancel_futures=True)
 
     # No pages of documentation: they would load scripts from another server.
     app = FastAPI(title="cifar-lessons", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.batcher = batcher
+    app.state.cut_off = 0  # requests that the end of the server left without an answer
 
     async def answer(request: Request) -> dict[str, Any]:
         with batcher.seat():
             body = await read_upload(request, limits)
             loop = asyncio.get_running_loop()
-            pixels, done = await loop.run_in_executor(decoders, to_pixels, body, limits)
             async with asyncio.timeout(limits.seconds):
+                pixels, done = await loop.run_in_executor(decoders, to_pixels, body, limits)
                 shares = await batcher.answer(pixels)
         best = (-shares).argsort(kind="stable")[:TOP].tolist()
         return {
@@ -120,6 +121,9 @@ def build_app(
             found = JSONResponse({"error": str(error)}, error.status)
         except (Full, TimeoutError):
             found = _busy()
+        except asyncio.CancelledError:
+            app.state.cut_off += 1
+            raise
         except Exception:
             metrics.answers.labels("500").inc()
             raise

@@ -109,6 +109,8 @@ class Batcher:
                 pictures = np.stack([picture for picture, _ in batch])
                 try:
                     found = await loop.run_in_executor(self._thread, self._engine, pictures)
+                    if len(found) != len(batch):
+                        raise ValueError(f"{len(batch)} pictures got {len(found)} answers")
                 except Exception as error:  # it belongs to whoever asked
                     for _, future in batch:
                         if not future.done():

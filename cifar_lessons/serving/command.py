@@ -83,7 +83,8 @@ def serve(
             flush=True,
         )
         run(app, listening, seconds=seconds)
-    print("ended; all that was let in is answered")
+    cut = app.state.cut_off
+    print(f"ended; {cut} without an answer" if cut else "ended; all that was let in is answered")
 
 
 def _require(flag: str, value: float, low: float, high: float, usual: float) -> None:

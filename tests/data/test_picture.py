@@ -107,6 +107,16 @@ def test_a_camera_s_rotation_mark_is_obeyed(tmp_path):
     assert pixels[:, :, 22:].min() > 215
 
 
+def test_a_damaged_mark_costs_no_picture(tmp_path, monkeypatch):
+    def damaged(_):
+        raise struct.error("required argument is not an integer")
+
+    path = saved(tmp_path / "a.png", Image.new("RGB", (32, 32), "red"))
+    monkeypatch.setattr(Image.Image, "getexif", damaged)
+    pixels, _ = read_picture(path)
+    assert pixels[:, 0, 0].tolist() == [255, 0, 0]
+
+
 # --- what is no picture -----------------------------------------------------------------------
 
 

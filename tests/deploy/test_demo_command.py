@@ -49,6 +49,8 @@ def test_mistakes_are_one_line(typed, here):
     assert "is no PNG or JPEG" in typed("demo", "m.onnx", "--samples", "rows.npy").mistake
     (here / "file").write_text("")
     assert "choose another folder with --out" in typed("demo", "m.onnx", "--out", "file").mistake
+    (here / "m.onnx").rename(here / "model.onnx")
+    assert "would take the place of model.onnx" in typed("demo", "model.onnx", "--out", ".").mistake
 
 
 def test_without_the_browser_s_runtime_the_command_that_fetches_it_is_named(typed, here):

@@ -1,5 +1,7 @@
 """Mirrors cifar_lessons/deploy/model_file.py: a stranger's file is parsed, checked, and named."""
 
+from dataclasses import replace
+
 import onnx
 import pytest
 
@@ -41,6 +43,17 @@ def unsaid(exported) -> bytes:
     return model.SerializeToString()
 
 
+def said(exported, **other) -> bytes:
+    """The same graph, which says something else about itself."""
+    return sign(onnx.load_from_string(exported.content), replace(ABOUT, **other))
+
+
+def one_image_alone(exported) -> bytes:
+    model = onnx.load_from_string(exported.content)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    return model.SerializeToString()
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -50,8 +63,15 @@ def unsaid(exported) -> bytes:
         (stranger, "is an ONNX file of another program"),
         (outside, r"other files|damaged or no ONNX file"),
         (unsaid, "says nothing usable about itself"),
+        (lambda e: said(e, classes=()), "must be text"),
+        (lambda e: said(e, test_accuracy=None), r"accuracy must be in \[0, 1\], got None"),
+        (lambda e: said(e, classes=("a", "b")), "other inputs and outputs"),
+        (one_image_alone, r"other inputs and outputs \(pixels \[1, 32, 32, 3\]"),
     ],
-    ids=["empty", "text", "cut", "stranger", "outside", "unsaid"],
+    ids=[
+        *("empty", "text", "cut", "stranger", "outside", "unsaid", "no classes", "no accuracy"),
+        *("two classes", "one image"),
+    ],
 )
 def test_what_is_no_model_of_ours_is_one_line(exported, make, message):
     with pytest.raises(UserError, match=message) as caught:

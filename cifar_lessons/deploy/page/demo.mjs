@@ -143,6 +143,7 @@ export const start = (root, config) => {
   open.addEventListener("click", async () => {
     if (!navigator.mediaDevices?.getUserMedia)
       return say("There is no camera here: a browser offers one on https pages and on localhost only.", true);
+    open.disabled = true; // while the browser asks; a second press would open a second stream
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
       video.srcObject = stream;
@@ -154,6 +155,8 @@ export const start = (root, config) => {
     } catch (error) {
       close();
       say(camera(error), true);
+    } finally {
+      open.disabled = false;
     }
   });
   find("shoot").addEventListener("click", () => {
