@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from cifar_lessons import building, experiment, runs
+from cifar_lessons.atomic import RUNNING
 from cifar_lessons.config import (
     AugmentConfig,
     DataConfig,
@@ -157,7 +158,7 @@ def test_a_stopped_run_is_unfinished_until_the_same_call_ends_it(finished, data,
     assert (
         "stopped by the deadline and saved: the same command continues" in capsys.readouterr().out
     )
-    assert [p.name for p in out.iterdir()] == ["checkpoint.pt"]
+    assert sorted(p.name for p in out.iterdir()) == [RUNNING, "checkpoint.pt"]
     assert run(data, out) == out
     assert (out / "weights.safetensors").read_bytes() == (
         finished / "weights.safetensors"
@@ -287,7 +288,7 @@ def test_a_network_that_diverges_in_its_last_step_is_told(data, tmp_path, monkey
     one_step = override(override(RECIPE, "batch_size=100"), "epochs=1")
     with pytest.raises(FloatingPointError, match="gives NaN or infinity for 20 of 20 images"):
         run(data, tmp_path / "run", dataclasses.replace(one_step, ema_decay=None))
-    assert list((tmp_path / "run").iterdir()) == []
+    assert [p.name for p in (tmp_path / "run").iterdir()] == [RUNNING]
 
 
 # --- a recipe with everything that the speedrun needs -------------------------------------------
