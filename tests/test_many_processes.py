@@ -163,7 +163,7 @@ def test_a_full_disk_ends_all_ranks(cli, tmp_path):
     said = the_mistake(cli(arguments, arguments, hook="full:2"))
     assert f"cannot write {tmp_path / RUN / 'checkpoint.pt'}: No space left on device" in said
     assert "run the same command again; what was saved before is intact" in said
-    assert [p.name for p in (tmp_path / RUN).iterdir()] == ["checkpoint.pt"]
+    assert sorted(p.name for p in (tmp_path / RUN).iterdir()) == [".running", "checkpoint.pt"]
     again = cli(arguments, arguments)
     assert [rank.status for rank in again] == [0, 0], again
     assert "resuming at epoch 2" in again[0].out

@@ -235,7 +235,7 @@ ARMS = {
     ("labels10_scratch", "labels10_simclr"): AFTER_SIMCLR,
     ("labels10_simclr", "labels10_vicreg"): VICREG_FIRST,
     ("labels10_scratch", "labels10_long"): {"epochs: recorded 40, now 492"},
-    ("resnet18_w16", "labels100_simclr"): AFTER_SIMCLR,
+    ("resnet18_w16_fp32", "labels100_simclr"): AFTER_SIMCLR,
     ("simclr_w16", "vicreg_w16"): {
         "objective.covariance: recorded not set, now 1.0",
         "objective.hidden: recorded 512, now 1024",

@@ -217,7 +217,7 @@ def test_figures_are_numbered_by_chapter_and_on_through_the_pages_below(book):
 
 def test_a_figure_holds_its_picture_with_alt_text_and_no_table(book):
     for figure in page(book, "one").find_all("figure"):
-        own = {"early-twin": "Words on early-twin alone"}
+        own = {"late": "Words on late alone"}
         alt = own.get(figure["id"], "Four words on it")
         assert [image["alt"] for image in figure.find_all("img")] == [alt]
         assert figure.find("table") is None

@@ -58,7 +58,7 @@ def test_a_clean_and_whole_walk(walk):
     assert report["test_seconds"] == 5
     assert text.startswith("No finding on 2 pages, each seen in 2 views (light, 1280 px; dark")
     assert "of commit 0123456789 in Chromium 1" in text
-    assert "| links lead somewhere | 2 | 0 |\n| search | one | 0 |" in text
+    assert "| links lead somewhere | 2 | 0 |\n| search | 1 | 0 |" in text
     assert "Not complete" not in text
 
 
@@ -93,7 +93,7 @@ def test_a_test_that_fails_without_naming_a_finding_is_one(walk):
         "the tab crashed",
     ]
     assert text.startswith("**2 findings**")
-    assert "| search | one | 1 |" in text
+    assert "| search | 1 | 1 |" in text
 
 
 def test_what_did_not_run_is_listed(walk):

@@ -334,11 +334,12 @@ def test_a_network_that_cannot_be_fetched_is_one_line(chrome, exported, runtime_
 
 
 def test_a_page_without_its_files_says_what_to_do(chrome, exported, runtime_folder, tmp_path):
-    """As in a notebook, or when the page is opened by a double click."""
+    """As when the page is opened by a double click."""
     demo.write_folder(exported, tmp_path, runtime=runtime_folder)
     tab = chrome.new_page()
     tab.goto((tmp_path / "index.html").as_uri())
-    tab.get_by_text("The demo's files are not here.").wait_for(timeout=120_000)
+    tab.get_by_text("this page was opened as a file").wait_for(timeout=120_000)
+    assert tab.get_by_text("The demo's files are not here.").is_hidden()
     assert tab.locator(".cl-drop").is_hidden()
     tab.close()
 

@@ -34,7 +34,7 @@ def found(gaps: dict[str, float], *, seeds: int = 1, per_class: int = 1_000) -> 
 @pytest.mark.parametrize(
     ("simple", "deep", "verdict", "words"),
     [
-        (0.24, 0.12, "corrected", " points on the same images; resnet18's interval lies"),
+        (0.24, 0.12, "corrected", " seed that both have; resnet18's interval lies"),
         (0.24, 0.08, "corrected", "resnet18's interval meets 7.5 to 8.5, and is too wide"),
         (0.08, 0.24, "corrected", "whose gaps differ by 16."),  # the other way round is as bad
         (0.145, 0.14, "corrected", "resnet18's interval lies outside 7.5 to 8.5"),
