@@ -42,11 +42,11 @@ class Row:
         """Return what to type to measure it again."""
         parts = [runs.study_command(name) for name in self.claim.studies]
         names = self.claim.recipes
-        first = {r.name: r for name in names if (r := recipes.needs(recipes.get(name)))}
-        for name in first.keys() - set(names):
-            parts.append(runs.train_command(first[name], 0))
-            if first[name].objective.kind == "search":  # what it found is read from its record
-                parts.append(runs.record_command(first[name], 0))
+        needed = {r.name: r for name in names if (r := recipes.needs(recipes.get(name)))}
+        for first in (r for name, r in needed.items() if name not in names):
+            parts.append(runs.train_command(first, 0))
+            if first.objective.kind == "search":  # what it found is read from its record
+                parts.append(runs.record_command(first, 0))
         train = f"cifar-lessons train {'$r' if len(names) > 1 else ''.join(names)} --seed "
         if self.claim.min_seeds == 1:
             train += "0"

@@ -83,6 +83,7 @@ def test_commands_can_be_typed(nothing):
     assert len(lines) == 1 + 3 * 3
     assert lines[-1] == "train simple_cnn_wrong_std --seed 2"
     # What others begin with comes first: an architecture that was found, weights, a teacher.
+    assert by_id["C17"].startswith("cifar-lessons search enas_search ")  # in the recipes' order
     for search in ("enas_search", "enas_uniform"):
         assert (
             f"cifar-lessons search {search} --seed 0; cifar-lessons record {search} --seed 0; "

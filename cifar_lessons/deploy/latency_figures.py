@@ -83,8 +83,8 @@ def calls(seconds: Sequence[float]) -> Figure:
     p99 = float(np.percentile(times, 99))
     spread.axvline(p99, color="C2", ls=":", label=f"p99: {p99:.2f} ms")
     spread.set(xlabel="milliseconds", ylabel="calls", xscale="log")
+    few = times.max() < 10 * times.min()  # within a decade 1, 2 and 5 may be one tick or none
     for axis in (order.yaxis, spread.xaxis):
-        few = times.max() < 10 * times.min()  # within a decade 1, 2 and 5 may be one tick or none
         axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if few else (1, 2, 5)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
