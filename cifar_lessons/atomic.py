@@ -54,33 +54,52 @@ def require_writable(folder: Path, *, mend: str = OTHER_FOLDER) -> None:
 
 
 @contextlib.contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock in a run's folder while the block runs; yield whether it was free.
+
+    The system frees the lock of a process that dies, however it dies: there is nothing to clean up.
+
+    Args:
+        path: Of the lock; its folder is made, and it is gone once the run is finished.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    import filelock
+
+    require_writable(path.parent)
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        yield False
+        return
+    except OSError as error:
+        raise _explained(path, error, OTHER_FOLDER) from None
+    try:
+        yield True
+    finally:
+        # Whoever gets hold of it now finds the run finished.
+        if (path.parent / "run.json").exists():
+            path.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Keep other processes out of a run's folder while the block runs; it is made.
 
-    Two that trained the same run would write the same checkpoint, and one could tear it. The
-    system frees the lock of a process that dies, however it dies.
+    Two that trained the same run would write the same checkpoint, and one could tear it.
 
     Raises:
         UserError: Another process is at work there, or it cannot be written.
     """
-    import filelock
-
-    require_writable(folder)
-    lock = filelock.FileLock(folder / RUNNING)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise UserError(
-            f"another process is at work in {folder}; wait until it ends, or {OTHER_FOLDER}"
-        ) from None
-    except OSError as error:
-        raise _explained(folder / RUNNING, error, OTHER_FOLDER) from None
-    try:
+    with locked(folder / RUNNING) as mine:
+        if not mine:
+            raise UserError(
+                f"another process is at work in {folder}; wait until it ends, or {OTHER_FOLDER}"
+            )
         yield
-    finally:
-        if (folder / "run.json").exists():  # whoever gets hold of it now finds the run finished
-            (folder / RUNNING).unlink(missing_ok=True)
-        lock.release()
 
 
 def _explained(path: Path, error: OSError, mend: str) -> UserError:

@@ -1,18 +1,16 @@
 """From a recipe to a run: the one place where data, model, objective and training meet."""
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save as to_safetensors
 from torch import nn
 
-from cifar_lessons import origins, recording, runs
-from cifar_lessons.atomic import alone_in, write_atomically
+from cifar_lessons import recording
+from cifar_lessons.atomic import write_atomically
 from cifar_lessons.building import Start, num_parameters, ready_model
 from cifar_lessons.config import ArchitectureSearch, Recipe, SimClr, Supervised, VicReg
 from cifar_lessons.data.cifar import Cifar, load
@@ -25,7 +23,7 @@ from cifar_lessons.evaluation.metrics import Predictions, accuracy, negative_log
 from cifar_lessons.evaluation.predict import predict
 from cifar_lessons.evaluation.probe import features, knn
 from cifar_lessons.evaluation.tta import predict_views
-from cifar_lessons.fields import NOT_COMPARED, differences, to_dict
+from cifar_lessons.fields import NOT_COMPARED, to_dict
 from cifar_lessons.objectives.base import Objective
 from cifar_lessons.objectives.distillation import DistillationObjective
 from cifar_lessons.objectives.projection import Projected
@@ -33,13 +31,8 @@ from cifar_lessons.objectives.simclr import SimClrObjective
 from cifar_lessons.objectives.supervised import SupervisedObjective
 from cifar_lessons.objectives.vicreg import VicRegObjective
 from cifar_lessons.recording import half
-from cifar_lessons.runtime import (
-    Runtime,
-    detect,
-    device_name,
-    in_precision,
-    num_cores,
-)
+from cifar_lessons.runtime import Runtime, detect, in_precision
+from cifar_lessons.sitting import sit_down
 from cifar_lessons.training import range_test as ranges
 from cifar_lessons.training.fit import FitResult, fit
 from cifar_lessons.training.optim import build_optimizer
@@ -316,124 +309,84 @@ def run(
         UserError: The folder holds another run, cannot be written, or another process works in it.
     """
     runtime = in_precision(runtime, recipe.precision)
-    with contextlib.ExitStack() as held:
-        runtime.group.from_leader(lambda: held.enter_context(alone_in(out)))
-        return _run(
+    group = runtime.group
+    with sit_down(
+        recipe, seed=seed, out=out, data_digest=data.digest, runtime=runtime, command=command,
+        progress=progress,
+    ) as sitting:  # fmt: skip
+        if sitting is None:
+            return out
+        provenance = sitting.provenance
+        if group.size > 1:
+            provenance["backend"] = "nccl" if runtime.device.type == "cuda" else "gloo"
+        if start:
+            provenance["init"] = {"name": start.name, "digest": start.digest}
+        if teacher and not _answered(teacher, recipe, provenance, runtime, deadline, sitting.talks):
+            return None
+        result = train(
             recipe,
+            data,
             seed=seed,
-            out=out,
-            data=data,
             runtime=runtime,
-            command=command,
+            checkpoint=sitting.checkpoint,
+            commit=sitting.commit,
             deadline=deadline,
-            progress=progress and runtime.group.leader,
+            progress=sitting.talks,
             teacher=teacher,
             start=start,
         )
+        if not sitting.completed(result):
+            return None
+        # float32: bf16 logits have 8 significant bits, so near ties would fall at random.
+        exact = dataclasses.replace(runtime, precision="fp32")
+        began = time.monotonic()
+        network = result.model
+        if isinstance(network, Projected):
+            network = network.encoder
+            splits = ("test", "val") if len(data.val) else ("test",)
+            logits = vote(network, data, recipe, runtime=exact, splits=splits)
+        else:
+            logits = _answers(network, data, recipe, exact, provenance)
+        provenance["test_seconds"] = round(time.monotonic() - began, 1)
+        group.from_leader(
+            lambda: _write(out, recipe, seed, data, network, result.history, logits, provenance)
+        )
+    return out
 
 
-def _run(
-    recipe: Recipe,
-    *,
-    seed: int,
+def _write(
     out: Path,
+    recipe: Recipe,
+    seed: int,
     data: Cifar,
-    runtime: Runtime,
-    command: str,
-    deadline: float | None,
-    progress: bool,
-    teacher: Teacher | None,
-    start: Start | None,
-) -> Path | None:
-    """Do what `run` says, in a folder that no other process works in."""
-    group, checkpoint = runtime.group, out / "checkpoint.pt"
-
-    def is_finished() -> bool:
-        if not (out / "run.json").exists():
-            return False
-        require_this_run(out, recipe, seed)
-        checkpoint.unlink(missing_ok=True)  # of a process that was killed right at the end
-        return True
-
-    if group.from_leader(is_finished):
-        if progress:
-            print(f"already finished: {out}")
-        return out
-    provenance = origins.provenance(
-        command=command,
-        device=device_name(runtime.device),
-        precision=runtime.precision,
-        threads=torch.get_num_threads() if runtime.device.type == "cpu" else 0,
-        cores=num_cores(),
-        data_digest=data.digest,
-    )
-    # Threads are those of a process; with 2 processes of 1 thread each, 2 cores work.
-    provenance["world_size"] = group.size
-    if group.size > 1:
-        provenance["backend"] = "nccl" if runtime.device.type == "cuda" else "gloo"
-    if start:
-        provenance["init"] = {"name": start.name, "digest": start.digest}
-    if teacher and not _answered(teacher, recipe, provenance, runtime, deadline, progress):
-        return None
-    result = train(
-        recipe,
-        data,
-        seed=seed,
-        runtime=runtime,
-        checkpoint=checkpoint,
-        commit=provenance["git_commit"] + ("+dirty" if provenance["git_dirty"] else ""),
-        deadline=deadline,
-        progress=progress,
-        teacher=teacher,
-        start=start,
-    )
-    if not result.finished:
-        if progress:
-            print(f"stopped by the {result.stopped_by} and saved: the same command continues")
-        return None
-    provenance["git_commits"] = result.commits
-    provenance["git_dirty"] = any(c.endswith("+dirty") or c == "" for c in result.commits)
-    provenance["train_seconds"] = round(result.seconds, 1)
-    provenance["cpu_seconds"] = round(result.cpu_seconds, 1)
-    # float32: bf16 logits have 8 significant bits, so near ties would fall at random.
-    exact = dataclasses.replace(runtime, precision="fp32")
-    began = time.monotonic()
-    network = result.model
-    if isinstance(network, Projected):
-        network = network.encoder
-        splits = ("test", "val") if len(data.val) else ("test",)
-        logits = vote(network, data, recipe, runtime=exact, splits=splits)
-    else:
-        logits = _answers(network, data, recipe, exact, provenance)
-    provenance["test_seconds"] = round(time.monotonic() - began, 1)
+    network: nn.Module,
+    history: list[dict[str, float]],
+    logits: dict[str, Predictions],
+    provenance: dict[str, Any],
+) -> None:
+    """Write all files of a finished run, `run.json` last."""
     # Every number that is kept is computed from what is kept: logits in float16.
     kept = {k: Predictions(half(p.logits), p.labels) for k, p in logits.items()}
-
-    def write() -> None:
-        weights = {k: v.contiguous() for k, v in network.state_dict().items()}
-        if recipe.pretrains:  # its head was never trained
-            weights = {k: v for k, v in weights.items() if not k.startswith("head.")}
-        write_atomically(out / "weights.safetensors", to_safetensors(weights))
-        recording.write_run(
-            out,
-            recipe=recipe,
-            seed=seed,
-            provenance=provenance,
-            history=result.history,
-            logits=kept,
-            # Which images were held out, so that the folds can be put together without the data.
-            index={"val": data.val.index.numpy()} if recipe.data.folds else {},
-            extra={
-                "parameters": num_parameters(network),
-                "classes": list(data.classes),
-                "official_order": data.official_order,
-            },
-            kind="pretrain" if recipe.pretrains else "train",
-        )
-        checkpoint.unlink(missing_ok=True)
-
-    group.from_leader(write)
-    return out
+    weights = {k: v.contiguous() for k, v in network.state_dict().items()}
+    if recipe.pretrains:  # its head was never trained
+        weights = {k: v for k, v in weights.items() if not k.startswith("head.")}
+    write_atomically(out / "weights.safetensors", to_safetensors(weights))
+    recording.write_run(
+        out,
+        recipe=recipe,
+        seed=seed,
+        provenance=provenance,
+        history=history,
+        logits=kept,
+        # Which images were held out, so that the folds can be put together without the data.
+        index={"val": data.val.index.numpy()} if recipe.data.folds else {},
+        extra={
+            "parameters": num_parameters(network),
+            "classes": list(data.classes),
+            "official_order": data.official_order,
+        },
+        kind="pretrain" if recipe.pretrains else "train",
+    )
 
 
 def _answers(
@@ -485,16 +438,3 @@ def _answered(
     if not done and progress:
         print("stopped while the teacher answers: the same command continues")
     return done
-
-
-def require_this_run(out: Path, recipe: Recipe, seed: int) -> None:
-    """Raise unless the finished run in `out` is of this recipe and seed."""
-    found = runs.read_run(out)
-    changed = differences(found.recipe, recipe)
-    if found.seed != seed:
-        changed.insert(0, f"seed: recorded {found.seed}, now {seed}")
-    if changed:
-        raise UserError(
-            f"{out} holds a finished run with other settings ({changed[0]}); delete it, or "
-            "choose another folder with --out"
-        )

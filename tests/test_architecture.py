@@ -69,14 +69,7 @@ RULES: dict[str, list[str]] = {
         *("config", "enas", "errors", "experiment", "recipes", "runs", "typed"),
     ],
     "enas.live": ["config", "enas", "notebook"],
-    "enas": [
-        "building",
-        "origins",
-        "recording",
-        *LIBRARY,
-        "errors",
-        "experiment",
-    ],
+    "enas": ["building", "recording", "sitting", *LIBRARY, "errors", "experiment"],
     "recipes": ["config", "enas.arms", "errors", "few_labels", "speedruns"],
     "origins": ["errors"],
     "runs": ["config", "errors", "evaluation.metrics"],
@@ -129,12 +122,13 @@ RULES: dict[str, list[str]] = {
     "schedule_plots": ["canvas", "config", "reports", "targets", "training.schedule"],
     # On top: the one place where a recipe becomes objects, and who calls it.
     "building": [*LIBRARY, "errors", "runs"],
-    "experiment": ["building", "origins", "recording", *LIBRARY, "distributed", "errors", "runs"],
+    "sitting": ["atomic", "config", "distributed", "errors", "origins", "runs", "runtime"],
+    "experiment": ["building", "recording", "sitting", *LIBRARY, "errors", "runs"],
     # Weights that come with the package. What reads their cards needs no torch.
     "pretrained.ship": ["recording", "atomic", "errors", "pretrained", "recipes", "runs"],
     "pretrained": ["building", "errors", "models", "runs", "runtime"],
     # A folder of one's own pictures.
-    "finetuning.card": ["evaluation.metrics", "runs"],
+    "finetuning.card": ["errors", "evaluation.metrics", "runs"],
     "finetuning.layout": ["errors"],
     "finetuning.folder": ["data", "errors", "finetuning.layout", "runtime"],
     "finetuning.head": ["config", "data", "models", "runtime"],
@@ -146,7 +140,7 @@ RULES: dict[str, list[str]] = {
         *("atomic", "deploy.command", "errors", "pretrained", "runs", "runtime", "typed"),
         "finetuning",
     ],
-    "finetuning": ["building", "origins", "recording", *LIBRARY, "errors", "experiment", "runs"],
+    "finetuning": ["building", "recording", "sitting", *LIBRARY, "errors", "experiment", "runs"],
     "predicting": ["building", "config", "data", "deploy", "pretrained", "runs", "runtime"],
     "teaching": [
         "building",
@@ -212,7 +206,10 @@ RULES: dict[str, list[str]] = {
         *("config", "errors", "experiment", "recipes", "runs", "runtime", "typed"),
         *("folds.report", "folds.study", "folds.work"),
     ],
-    "folds": ["atomic", "config", "data", "distributed", "errors", "experiment", "runs", "runtime"],
+    "folds": [
+        *("atomic", "config", "data", "distributed", "errors", "experiment", "runs", "runtime"),
+        "sitting",
+    ],
     # What a teacher is worth. What reads and draws it needs no torch.
     "distilling.doubts": ["evaluation.merging", "evaluation.metrics", "recipes", "runs"],
     "distilling.results": ["config", "recipes", "runs"],

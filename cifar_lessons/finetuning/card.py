@@ -5,22 +5,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cifar_lessons.evaluation.metrics import (
-    Predictions,
-    accuracy,
-    confusion,
-    wilson_interval,
-)
+from cifar_lessons.errors import UserError
+from cifar_lessons.evaluation.metrics import Predictions, accuracy, confusion, wilson_interval
 from cifar_lessons.runs import Run
 
 WORST = 5  # pairs of classes
 
 
+def about_run(folder: Path) -> dict[str, Any]:
+    """Return what a finished run keeps of its fine-tuning, such as `start` and `head_alone`.
+
+    Raises:
+        UserError: The run is of another kind.
+    """
+    try:
+        about: dict[str, Any] = json.loads((folder / "run.json").read_text())["finetune"]
+    except KeyError:
+        raise UserError(
+            f"{folder} holds a run that is no fine-tuning; choose another folder with --out"
+        ) from None
+    return about
+
+
 def summary(run: Run) -> list[str]:
     """Return the lines that end `cifar-lessons finetune`, from what a run's folder holds."""
-    stored: dict[str, Any] = json.loads((Path(run.folder) / "run.json").read_text())
     return [
-        *results(run.logits("val"), run.classes, stored["finetune"]),
+        *results(run.logits("val"), run.classes, about_run(run.folder)),
         *pairs(run.logits("val"), run.classes),
     ]
 

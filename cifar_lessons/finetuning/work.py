@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import save as to_safetensors
 
-from cifar_lessons import building, experiment, origins, recording, runs
-from cifar_lessons.atomic import require_writable, write_atomically
+from cifar_lessons import building, recording, runs
+from cifar_lessons.atomic import write_atomically
 from cifar_lessons.config import Recipe
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import Predictions, accuracy
 from cifar_lessons.evaluation.predict import predict
-from cifar_lessons.finetuning.card import text
+from cifar_lessons.finetuning.card import about_run, text
 from cifar_lessons.finetuning.folder import Pictures
 from cifar_lessons.finetuning.network import Tuned, tune
-from cifar_lessons.runtime import Runtime, device_name, num_cores
+from cifar_lessons.runtime import Runtime
+from cifar_lessons.sitting import sit_down
 from cifar_lessons.training.fit import FitResult
+
+SCRATCH = "scratch.pt"  # checkpoint of the network from new weights
 
 
 def finetune(
@@ -55,67 +57,68 @@ def finetune(
         The folder, or None when it stopped before its end.
 
     Raises:
-        UserError: The folder holds another run, or cannot be written.
+        UserError: The folder holds another run, cannot be written, or another process works in it.
     """
-    require_writable(out)
-    if (out / "run.json").exists():
-        experiment.require_this_run(out, recipe, seed)
-        if runs.read_run(out).provenance["data_digest"] != pictures.digest:
-            raise UserError(
-                f"{out} holds a finished run on other pictures; delete it, or choose another "
-                "folder with --out"
+    about: dict[str, Any] = {"start": f"{start.name} {start.key}"}
+    _require_these(out, pictures, about["start"], scratch)
+    with sit_down(
+        recipe, seed=seed, out=out, data_digest=pictures.digest, runtime=runtime, command=command,
+        progress=progress,
+    ) as sitting:  # fmt: skip
+        if sitting is None:
+            return out
+
+        def train(start: runs.Run | None, checkpoint: Path) -> Tuned:
+            return tune(
+                pictures,
+                start,
+                recipe,
+                seed=seed,
+                runtime=runtime,
+                checkpoint=checkpoint,
+                commit=sitting.commit,
+                deadline=deadline,
+                progress=progress,
             )
-        if progress:
-            print(f"already finished: {out}")
-        return out
-    facts = origins.provenance(
-        command=command,
-        device=device_name(runtime.device),
-        precision=runtime.precision,
-        threads=torch.get_num_threads() if runtime.device.type == "cpu" else 0,
-        cores=num_cores(),
-        data_digest=pictures.digest,
-    )
 
-    def train(start: runs.Run | None, name: str) -> Tuned | None:
-        found = tune(
-            pictures,
-            start,
-            recipe,
-            seed=seed,
-            runtime=runtime,
-            checkpoint=out / name,
-            commit=facts["git_commit"] + ("+dirty" if facts["git_dirty"] else ""),
-            deadline=deadline,
-            progress=progress,
-        )
-        if not found.result.finished and progress:
-            print(f"stopped by the {found.result.stopped_by}: the same command continues")
-        return found if found.result.finished else None
-
-    tuned = train(start, "checkpoint.pt")
-    if tuned is None:
-        return None
-    about: dict[str, Any] = {"start": f"{start.name} {start.key}", "head_alone": tuned.head_alone}
-    exact = dataclasses.replace(runtime, precision="fp32")
-    if scratch:
-        if progress:
-            print("from new weights, to compare:")
-        new = train(None, "scratch.pt")
-        if new is None:
+        tuned = train(start, sitting.checkpoint)
+        if not sitting.completed(tuned.result):
             return None
-        about["scratch"] = accuracy(
-            predict(new.result.model, pictures.val, recipe.data, runtime=exact)
-        )
-    result = tuned.result
-    facts |= {
-        "git_commits": result.commits,
-        "train_seconds": round(result.seconds, 1),
-        "cpu_seconds": round(result.cpu_seconds, 1),
-    }
-    logits = predict(result.model, pictures.val, recipe.data, runtime=exact)
-    _write(out, recipe, seed, facts, result, logits, pictures, about)
+        about["head_alone"] = tuned.head_alone
+        exact = dataclasses.replace(runtime, precision="fp32")
+        if scratch:
+            if progress:
+                print("from new weights, to compare:")
+            new = train(None, out / SCRATCH)
+            if not new.result.finished:
+                if progress:
+                    print(f"stopped by the {new.result.stopped_by}: the same command continues")
+                return None
+            about["scratch"] = accuracy(
+                predict(new.result.model, pictures.val, recipe.data, runtime=exact)
+            )
+        logits = predict(tuned.result.model, pictures.val, recipe.data, runtime=exact)
+        _write(out, recipe, seed, sitting.provenance, tuned.result, logits, pictures, about)
+        (out / SCRATCH).unlink(missing_ok=True)
     return out
+
+
+def _require_these(out: Path, pictures: Pictures, start: str, scratch: bool) -> None:
+    """Raise where a finished run had other pictures or weights, or lacks a comparison."""
+    if not (out / "run.json").exists():
+        return
+    about, digest = about_run(out), runs.read_run(out).provenance["data_digest"]
+    mistake = ""
+    if digest != pictures.digest:
+        mistake = "on other pictures"
+    elif about["start"] != start:
+        mistake = f"that started from {about['start']}, not from {start}"
+    elif scratch and "scratch" not in about:
+        mistake = "without --scratch"
+    if mistake:
+        raise UserError(
+            f"{out} holds a finished run {mistake}; delete it, or choose another folder with --out"
+        )
 
 
 def _write(
@@ -155,5 +158,3 @@ def _write(
         extra=extra,
         kind="demo",
     )
-    for name in ("checkpoint.pt", "scratch.pt"):
-        (out / name).unlink(missing_ok=True)

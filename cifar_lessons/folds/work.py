@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 
 from cifar_lessons import experiment, runs
-from cifar_lessons.atomic import OTHER_FOLDER, require_writable
+from cifar_lessons.atomic import locked
 from cifar_lessons.config import Recipe, in_fold
 from cifar_lessons.data.cifar import Cifar
 from cifar_lessons.distributed import Group
-from cifar_lessons.errors import UserError
 from cifar_lessons.runtime import Runtime
+from cifar_lessons.sitting import require_this_run
 
 LOCK = ".taken"
 
@@ -164,7 +164,7 @@ def _check(todo: list[Part]) -> None:
     """Raise for a finished fold of other settings before anything is trained."""
     for part in todo:
         if part.finished:
-            experiment.require_this_run(part.folder, part.recipe, part.seed)
+            require_this_run(part.folder, part.recipe, part.seed)
 
 
 def _any_finished(parts: list[Part]) -> bool:
@@ -178,25 +178,9 @@ def _late(place: Place) -> bool:
 @contextlib.contextmanager
 def _taken(part: Part, group: Group) -> Iterator[bool]:
     """Take a fold while the block runs; yield whether it was free and is still to be trained."""
-    import filelock
+    with contextlib.ExitStack() as held:
 
-    lock = filelock.FileLock(part.folder / LOCK)
+        def take() -> bool:
+            return held.enter_context(locked(part.folder / LOCK)) and not part.finished
 
-    def take() -> bool:
-        require_writable(part.folder)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            return False
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"cannot lock {part.folder}: {reason}; {OTHER_FOLDER}") from None
-        return not part.finished
-
-    try:
         yield group.from_leader(take)
-    finally:
-        if lock.is_locked:
-            if part.finished:  # whoever gets hold of it now finds the fold finished
-                (part.folder / LOCK).unlink(missing_ok=True)
-            lock.release()

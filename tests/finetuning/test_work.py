@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cifar_lessons import building, recipes, runs
+from cifar_lessons.atomic import alone_in
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import accuracy
 from cifar_lessons.evaluation.predict import predict
@@ -78,13 +79,32 @@ def test_the_same_call_again_returns_at_once_and_another_is_refused(
         finetune(others, tiny, recipe, out=done, runtime=FP32)
     with pytest.raises(UserError, match=r"other settings \(epochs: recorded 2, now 3\)"):
         finetune(pictures, tiny, replace(recipe, epochs=3), out=done, runtime=FP32)
+    with pytest.raises(UserError, match="that started from tiny seed0, not from tiny seed1; del"):
+        finetune(pictures, replace(tiny, key="seed1"), recipe, out=done, runtime=FP32)
+
+
+def test_a_comparison_that_was_not_made_is_not_said_to_be_finished(
+    tiny, pictures, recipe, tmp_path
+):
+    given = {"out": tmp_path / "o", "runtime": FP32, "progress": False}
+    finetune(pictures, tiny, recipe, **given)
+    with pytest.raises(UserError, match="a finished run without --scratch; delete it, or choose"):
+        finetune(pictures, tiny, recipe, scratch=True, **given)
+
+
+def test_one_process_at_a_time(tiny, pictures, recipe, tmp_path):
+    taken = pytest.raises(UserError, match="another process is at work in")
+    with alone_in(tmp_path / "o"), taken:
+        finetune(pictures, tiny, recipe, out=tmp_path / "o", runtime=FP32)
 
 
 def test_a_deadline_saves_and_the_same_call_ends_it(tiny, pictures, recipe, tmp_path, capsys):
     given = {"out": tmp_path / "o", "runtime": FP32}
     late = time.monotonic() - 1
     assert finetune(pictures, tiny, recipe, deadline=late, **given) is None
-    assert "stopped by the deadline: the same command continues" in capsys.readouterr().out
+    assert (
+        "stopped by the deadline and saved: the same command continues" in capsys.readouterr().out
+    )
     assert (tmp_path / "o" / "checkpoint.pt").exists()
     assert finetune(pictures, tiny, recipe, progress=False, **given) == tmp_path / "o"
     assert not (tmp_path / "o" / "checkpoint.pt").exists()

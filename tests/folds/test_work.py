@@ -178,7 +178,9 @@ def test_a_folder_that_cannot_be_written_is_told(recipe, place, tmp_path):
 def test_a_lock_that_cannot_be_taken_is_told(recipe, place, tmp_path):
     todo = parts_of(recipe, folds=3, seeds=(0,), out=tmp_path)
     (todo[0].folder / LOCK).mkdir(parents=True)
-    with pytest.raises(UserError, match=r"cannot lock .*seed0-fold0: .*; choose another folder"):
+    with pytest.raises(
+        UserError, match=r"cannot write .*seed0-fold0.*\.taken: .*; choose another folder"
+    ):
         work(todo, place)
 
 
