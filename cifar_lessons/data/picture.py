@@ -164,7 +164,8 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
         wide = np.asarray(picture, dtype=np.float32)
         picture = Image.fromarray((wide / 65535 * 255).clip(0, 255).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        clear = picture.convert("RGBA")
-        white = Image.new("RGBA", clear.size, "white")
-        return Image.alpha_composite(white, clear).convert("RGB")
+        clear = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        white = Image.new("RGB", clear.size, "white")
+        white.paste(clear, mask=clear)
+        return white
     return picture.convert("RGB")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
-SHOWN_SIDE = 512  # pixels; larger samples are shrunk, since the page holds them all
+SHOWN_SIDE = 512  # pixels of the shorter side; larger samples are shrunk: the page holds them all
 
 
 def demo(
@@ -57,5 +57,7 @@ def _sample(path: Path) -> tuple[str, bytes]:
     from cifar_lessons.deploy.demo_samples import png
 
     picture = open_picture(path)  # raises for what is no picture
-    picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    factor = SHOWN_SIDE / min(picture.size)
+    if factor < 1:
+        picture = picture.resize((round(picture.width * factor), round(picture.height * factor)))
     return f"sample {path.stem}", png(np.asarray(picture))

@@ -80,7 +80,7 @@ def read_folder(
     if not folder.is_dir():
         raise UserError(f"no folder {folder}: give one that holds a subfolder a class")
     notes: list[str] = []
-    given = given_split(folder)
+    given = given_split(folder, notes)
     if given:
         train_files, val_files = (list_classes(part, notes, skip_broken) for part in given)
         require_same_classes(*given, train_files, val_files)

@@ -20,16 +20,28 @@ def _visible(folder: Path) -> list[Path]:
     ]
 
 
-def given_split(folder: Path) -> tuple[Path, Path] | None:
-    """Return the folders of a split that is there already; a class may be called train."""
+def given_split(folder: Path, notes: list[str]) -> tuple[Path, Path] | None:
+    """Return the folders of a split that is there already; a class may be called train.
+
+    Raises:
+        UserError: There is half of one.
+    """
 
     def holds_folders(path: Path) -> bool:
         return path.is_dir() and any(inner.is_dir() for inner in _visible(path))
 
     train = folder / "train"
-    found = [folder / name for name in VALIDATION if holds_folders(folder / name)]
-    if not holds_folders(train) or not found:
+    if not holds_folders(train):
         return None
+    found = [folder / name for name in VALIDATION if holds_folders(folder / name)]
+    if not found:
+        raise UserError(
+            f"{folder} holds train, and no {VALIDATION[0]} beside it: give {train}, of which a "
+            "share is held out"
+        )
+    others = [path.name for path in _visible(folder) if path not in (train, found[0])]
+    if others:
+        notes.append(f"not looked at: {', '.join(others)} in {folder}")
     return train, found[0]
 
 

@@ -36,7 +36,7 @@ def test_it_writes_a_folder_and_says_how_to_serve_it(typed, here):
     import base64
 
     shown = base64.b64decode(re.search(r"data:image/png;base64,([^\"]+)", page)[1])
-    assert Image.open(io.BytesIO(shown)).size == (307, 512)
+    assert Image.open(io.BytesIO(shown)).size == (512, 853)
 
 
 def test_mistakes_are_one_line(typed, here):

@@ -269,10 +269,10 @@ GOOD = {
     "clear.webp": (saved(CLEAR, "WEBP"), "clear.webp: 70 × 50"),
     "grey.png": (saved(Image.new("L", (9, 9), 7), "PNG"), "grey.png: 9 × 9"),
     "point.png": (saved(Image.new("RGB", (1, 1)), "PNG"), "point.png: 1 × 1"),
-    "thin.png": (saved(Image.new("RGB", (9_000, 1)), "PNG"), "shrunk by this page to 512 × 1."),
+    "thin.png": (saved(Image.new("RGB", (9_000, 1)), "PNG"), "thin.png: 9000 × 1 pixels."),
     "large.jpg": (
         saved(Image.new("RGB", (3_000, 2_000)), "JPEG"),
-        "large.jpg: 3000 × 2000 pixels, shrunk by this page to 512 × 341.",
+        "large.jpg: 3000 × 2000 pixels, shrunk by this page to 768 × 512.",
     ),
     "clear.png": (saved(CLEAR, "PNG"), "clear.png: 70 × 50"),
 }

@@ -62,16 +62,29 @@ def test_of_several_strangers_the_first_is_named_and_all_can_be_left_out(mine):
 def test_a_split_that_is_there_is_seen(mine, name):
     whole = mine.parent / "whole"
     shutil.copytree(mine, whole / "train")
-    assert given_split(whole) is None
+    with pytest.raises(UserError, match=r"holds train, and no val beside it: give .*train, of"):
+        given_split(whole, [])
     shutil.copytree(mine, whole / name)
-    assert given_split(whole) == (whole / "train", whole / name)
+    notes: list[str] = []
+    assert given_split(whole, notes) == (whole / "train", whole / name)
+    assert notes == []
+
+
+def test_what_stands_beside_a_split_is_named(mine):
+    whole = mine.parent / "whole"
+    for name in ("train", "val", "test"):
+        shutil.copytree(mine, whole / name)
+    (whole / "labels.csv").write_text("")
+    notes: list[str] = []
+    assert given_split(whole, notes) == (whole / "train", whole / "val")
+    assert notes == [f"not looked at: labels.csv, test in {whole}"]
 
 
 def test_a_class_may_be_called_train(mine):
     """It holds pictures, not classes."""
     (mine / "chart").rename(mine / "train")
     (mine / "house").rename(mine / "val")
-    assert given_split(mine) is None
+    assert given_split(mine, []) is None
 
 
 def test_both_halves_of_a_split_name_the_same_classes(tmp_path):

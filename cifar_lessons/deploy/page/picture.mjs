@@ -3,7 +3,7 @@
 
 export const MOST = 10000; // pixels a side
 export const HUGE = 1024; // pixels a side, beyond which the page shrinks the picture first
-const SHRUNK = 512;
+const SHRUNK = 512; // pixels of its shorter side then: the other is cut to it, in the graph
 const MOST_BYTES = 100e6;
 
 export class Refused extends Error {} // its message is for the reader, in one line
@@ -55,7 +55,8 @@ const claimed = async (blob, format) => {
 // Draws a bitmap, a video or a canvas, and returns {width, height, rgb, done}.
 export const pixelsOf = (source, width, height) => {
   let done = `${width} × ${height} pixels`;
-  const longer = Math.max(width, height), factor = longer > HUGE ? SHRUNK / longer : 1;
+  const shorter = Math.min(width, height), longer = Math.max(width, height);
+  const factor = longer > HUGE && shorter > SHRUNK ? SHRUNK / shorter : 1;
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(width * factor));
   canvas.height = Math.max(1, Math.round(height * factor));
