@@ -1,6 +1,7 @@
 """A search and what came out of it in words and tables; what is missing is said, with commands."""
 
 from collections.abc import Sequence
+from statistics import median
 
 from cifar_lessons import reports
 from cifar_lessons.enas.cost import multiplications
@@ -46,7 +47,7 @@ def found_note(search: Search | None) -> Markdown:
 
 
 def networks_table(networks: Sequence[Alone]) -> Table:
-    """Return what each network trained alone is, costs and reaches, the best first."""
+    """Return what each network trained alone is, multiplies, reaches and takes, the best first."""
     columns = ("Network", "Architecture", "Width", "Multiplications", "Parameters")
     rows: list[list[Cell | str]] = []
     for network in sorted(networks, key=lambda n: -n.accuracy):
@@ -61,11 +62,17 @@ def networks_table(networks: Sequence[Alone]) -> Table:
                 f"{network.seeds[0].parameters:,}",
                 f"{100 * e.mean:.2f} % ({100 * e.low:.2f} to {100 * e.high:.2f})",
                 str(e.n),
+                f"{median(run.core_minutes for run in network.seeds):.1f}",
             ]
         )
-    caption = "Trained alone, from scratch. The interval covers seeds and test images."
+    caption = (
+        "Trained alone, from scratch. The interval covers seeds and test images; the minutes are "
+        "the median of the seeds."
+    )
     return Table(
-        [*columns, "Test accuracy", "Seeds"], rows, caption if rows else "Nothing is recorded yet."
+        [*columns, "Test accuracy", "Seeds", "Core-minutes"],
+        rows,
+        caption if rows else "Nothing is recorded yet.",
     )
 
 

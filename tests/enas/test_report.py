@@ -1,5 +1,7 @@
 """Mirrors cifar_lessons/enas/report.py: words and tables about what is recorded, or what is not."""
 
+import numpy as np
+
 from cifar_lessons.enas import report, results
 
 
@@ -36,6 +38,9 @@ def test_the_table_has_the_best_first_with_its_cost(everything):
     assert table.rows[0][0] == "found by random search"
     assert table.rows[-1][0] == "all 3x3"
     assert table.rows[-1][2:5] == ["24", "9.3 million", "100,000"]
+    minutes = [run.core_minutes for run in results.alone()[0].seeds]
+    assert table.columns[-1] == "Core-minutes"
+    assert table.rows[-1][-1] == f"{np.median(minutes):.1f}"
     assert len(table.rows) == 14
     assert report.missing(["enas_conv3"]) == ""
 
