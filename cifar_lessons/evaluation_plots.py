@@ -142,7 +142,8 @@ def reliability_diagrams(
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     # Below the panels: inside, it would cover points.
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize="small", loc="outside lower center", ncols=3)
+    columns = 3 if len(networks) > 1 else 1  # three are wider than one panel
+    figure.legend(handles, labels, fontsize="small", loc="outside lower center", ncols=columns)
     return figure
 
 

@@ -77,7 +77,9 @@ def test_a_legend_lies_below_the_axes_and_covers_nothing(figure):
     figure.draw_without_rendering()
     [legend] = figure.legends
     assert all(axes.get_legend() is None for axes in figure.axes)
-    assert legend.get_window_extent().y1 <= min(a.get_window_extent().y0 for a in figure.axes)
+    extent = legend.get_window_extent()
+    assert extent.y1 <= min(a.get_window_extent().y0 for a in figure.axes)
+    assert figure.bbox.x0 <= extent.x0 <= extent.x1 <= figure.bbox.x1
 
 
 def test_the_legend_of_the_gaps_is_shown_whole_however_many_recipes_there_are():
