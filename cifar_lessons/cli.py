@@ -184,18 +184,11 @@ def study(
 
 def _provenance() -> dict[str, Any]:
     """Return the provenance of a command that does not train, on the CPU."""
-    import torch
-
     from cifar_lessons import origins, runtime
 
-    return origins.provenance(
-        command=typed(),
-        device=runtime.device_name(torch.device("cpu")),
-        precision="",
-        threads=torch.get_num_threads(),
-        cores=runtime.num_cores(),
-        data_digest="",
-    )
+    here = runtime.machine(runtime.detect(device="cpu"))
+    here["precision"] = ""  # nothing was computed in any
+    return origins.provenance(command=typed(), data_digest="", **here)
 
 
 def claims() -> None:

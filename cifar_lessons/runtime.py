@@ -9,7 +9,7 @@ import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 import numpy as np
 import torch
@@ -172,6 +172,25 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class Machine(TypedDict):
+    """What a record says of the machine."""
+
+    device: str  # a name such as `AMD EPYC 9R14, AVX512`
+    precision: str
+    threads: int  # of a process; 2 of 1 thread each keep 2 cores busy; 0 on an accelerator
+    cores: int  # that the process may use
+
+
+def machine(runtime: Runtime) -> Machine:
+    """Return what a record says of the machine that computes."""
+    return Machine(
+        device=device_name(runtime.device),
+        precision=runtime.precision,
+        threads=torch.get_num_threads() if runtime.device.type == "cpu" else 0,
+        cores=num_cores(),
+    )
 
 
 def stream_seed(seed: int, purpose: str, *numbers: int) -> int:

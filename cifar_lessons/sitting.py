@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from cifar_lessons import origins, runs
 from cifar_lessons.atomic import alone_in
 from cifar_lessons.config import Recipe
 from cifar_lessons.errors import UserError
 from cifar_lessons.fields import differences
-from cifar_lessons.runtime import Runtime, device_name, num_cores
+from cifar_lessons.runtime import Runtime, machine
 
 
 class Outcome(Protocol):
@@ -110,13 +108,7 @@ def sit_down(
             yield None
             return
         provenance = origins.provenance(
-            command=command,
-            device=device_name(runtime.device),
-            precision=runtime.precision,
-            # Threads are those of a process; with 2 processes of 1 thread each, 2 cores work.
-            threads=torch.get_num_threads() if runtime.device.type == "cpu" else 0,
-            cores=num_cores(),
-            data_digest=data_digest,
+            command=command, data_digest=data_digest, **machine(runtime)
         )
         provenance["world_size"] = group.size
         yield Sitting(checkpoint, provenance, talks)

@@ -219,6 +219,17 @@ def test_the_machine_has_a_name_and_cores():
     assert 1 <= runtime.num_cores() <= (os.cpu_count() or 1)
 
 
+def test_a_record_says_what_computed():
+    known = runtime.machine(Runtime(device=CPU, precision="bf16"))
+    assert known == {
+        "device": runtime.device_name(CPU),
+        "precision": "bf16",
+        "threads": torch.get_num_threads(),
+        "cores": runtime.num_cores(),
+    }
+    assert runtime.machine(Runtime(device=torch.device("mps"), precision="fp32"))["threads"] == 0
+
+
 def test_the_name_of_a_cpu_tells_its_widest_vectors_where_it_has_some(monkeypatch):
     for known, end in (("AVX512", ", AVX512"), ("AVX2", ", AVX2"), ("DEFAULT", "")):
         monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda known=known: known)

@@ -4,11 +4,9 @@ import os
 import time
 from typing import Any
 
-import torch
-
 from cifar_lessons import origins
 from cifar_lessons.interleave import cpu_seconds_elsewhere
-from cifar_lessons.runtime import Runtime, device_name, num_cores
+from cifar_lessons.runtime import Runtime, machine
 
 
 class Conditions:
@@ -33,12 +31,7 @@ class Conditions:
             data_digest: md5 of the data files, `synthetic`, or nothing where pixels don't matter.
         """
         self._facts = origins.provenance(
-            command=command,
-            device=device_name(runtime.device),
-            precision=runtime.precision,
-            threads=torch.get_num_threads() if runtime.device.type == "cpu" else 0,
-            cores=num_cores(),
-            data_digest=data_digest,
+            command=command, data_digest=data_digest, **machine(runtime)
         )
         self._began, self._elsewhere = time.perf_counter(), cpu_seconds_elsewhere()
 

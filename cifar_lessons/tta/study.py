@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from cifar_lessons import building, experiment, origins, recording, runs, runtime
 from cifar_lessons.config import DataConfig, Recipe
@@ -68,14 +67,7 @@ def study_tta(root: Path, *, record: bool = False, device: str = "auto", command
         )
     here = runtime.detect(device=device)
     values = _so_far()
-    provenance = origins.provenance(
-        command=command,
-        device=runtime.device_name(here.device),
-        precision=here.precision,
-        threads=torch.get_num_threads() if here.device.type == "cpu" else 0,
-        cores=runtime.num_cores(),
-        data_digest="",
-    )
+    provenance = origins.provenance(command=command, data_digest="", **runtime.machine(here))
     for number, run in enumerate(kept, start=1):
         assert run.weights is not None
         before = values["networks"].get(run.name)

@@ -155,18 +155,9 @@ def _provenance(found: Any, digest: str) -> dict[str, Any]:
     """Return the provenance of this process, with the versions that a search depends on besides."""
     from importlib import metadata
 
-    import torch
-
     from cifar_lessons import origins, runtime
 
-    facts = origins.provenance(
-        command=typed(),
-        device=runtime.device_name(found.device),
-        precision=found.precision,
-        threads=torch.get_num_threads() if found.device.type == "cpu" else 0,
-        cores=runtime.num_cores(),
-        data_digest=digest,
-    )
+    facts = origins.provenance(command=typed(), data_digest=digest, **runtime.machine(found))
     for package in ("optuna", "scikit-learn"):
         facts["packages"][package] = metadata.version(package)
     return facts
