@@ -107,11 +107,7 @@ def load_model(run: runs.Run, runtime: Runtime) -> Classifier:
         UserError: The run keeps no weights, or they are not the ones that were recorded, or it has
             learned features alone.
     """
-    if run.kind == "pretrain":
-        raise UserError(
-            f"{run.name} has learned features and no classes; name a run that began with it, from "
-            "`cifar-lessons list`"
-        )
+    require_classes(run)
     model = _rebuilt(run, runtime)
     try:
         model.load_state_dict(_kept_weights(run))  # float16 as stored, float32 as computed
@@ -119,6 +115,15 @@ def load_model(run: runs.Run, runtime: Runtime) -> Classifier:
         path, reason = run.folder / "weights.safetensors", " ".join(str(error).split())[:200]
         raise UserError(f"{path} does not fit the run beside it ({reason})") from None
     return model.eval()
+
+
+def require_classes(run: runs.Run) -> None:
+    """Raise unless a run has learned to tell classes apart."""
+    if run.kind == "pretrain":
+        raise UserError(
+            f"{run.name} has learned features and no classes; name a run that began with it, from "
+            "`cifar-lessons list`"
+        )
 
 
 def load_encoder(run: runs.Run, runtime: Runtime) -> Classifier:

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
-from cifar_lessons.config import Json, ModelConfig, PairConfig, Recipe, ViewsConfig
+from cifar_lessons.config import Json, PairConfig, Recipe, ViewsConfig
 from cifar_lessons.errors import UserError, suggest
 
 T = TypeVar("T")
@@ -19,19 +19,19 @@ NOT_COMPARED = ("seeds", "validate_every", "keep_weights", "expects", "about")
 
 def to_dict(config: Any) -> dict[str, Json]:
     """Return a dataclass as nested dicts and lists, ready for JSON."""
-
-    def plain(value: Any) -> Json:
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        if isinstance(value, Mapping):
-            return {str(k): plain(v) for k, v in value.items()}
-        if isinstance(value, (tuple, list)):
-            return [plain(v) for v in value]
-        return value
-
-    result = plain(config)
+    result = _plain(config)
     assert isinstance(result, dict)
     return result
+
+
+def _plain(value: Any) -> Json:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    return value
 
 
 def from_dict(cls: type[T], data: Mapping[str, Json], *, where: str = "") -> T:
@@ -103,7 +103,7 @@ def _of_kind(hints: list[Any], value: Json, where: str) -> Any:
         return hints[0]
     kinds = {hint.kind: hint for hint in hints}
     kind = value.get("kind", hints[0].kind)
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise UserError(f"{where}.kind must be one of {', '.join(map(repr, kinds))}, got {kind!r}")
     return kinds[kind]
 
@@ -165,6 +165,20 @@ def _assign(data: dict[str, Any], assignment: str) -> None:
     here[last] = value
 
 
+def _defaults(config: Any, recorded: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the default of each field that has one, in the tables that a record has as well."""
+    out: dict[str, Json] = {}
+    for field in dataclasses.fields(config):
+        value, then = getattr(config, field.name), recorded.get(field.name)
+        if dataclasses.is_dataclass(value) and isinstance(then, Mapping):
+            out[field.name] = _defaults(value, then)
+        elif field.default is not dataclasses.MISSING:
+            out[field.name] = _plain(field.default)
+        elif field.default_factory is not dataclasses.MISSING:
+            out[field.name] = _plain(field.default_factory())
+    return out
+
+
 def differences(recorded: Mapping[str, Json], now: Recipe) -> list[str]:
     """Return what changed since a recipe was recorded, a line a field; empty when nothing did.
 
@@ -190,7 +204,7 @@ def differences(recorded: Mapping[str, Json], now: Recipe) -> list[str]:
         return flat({k: v for k, v in data.items() if k not in NOT_COMPARED})
 
     then, today = compared(recorded), compared(to_dict(now))
-    defaults = compared(to_dict(Recipe(name=now.name, model=ModelConfig(name=now.model.name))))
+    defaults = compared(_defaults(now, recorded))
     lines = []
     for key in sorted(then | today):
         if key not in then and key in defaults and today[key] == defaults[key]:

@@ -52,7 +52,7 @@ class Runtime:
     def synchronize(self) -> None:
         """Wait for queued work, so that a clock read next is true."""
         if self.device.type != "cpu":
-            torch.accelerator.synchronize()
+            torch.accelerator.synchronize(self.device)
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -99,6 +99,10 @@ def detect(*, device: str = "auto", precision: str = "auto", group: Group = ALON
             raise UserError(f"no device {device!r} here: there are {count}; try {chosen.type}:0")
     if group.size > 1 and chosen.type != "cpu":
         chosen = _own_device(chosen, group)
+    elif chosen.type == "cuda" and chosen.index is not None:
+        torch.cuda.set_device(chosen)  # what asks for no device asks for the current one
+    if chosen.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32, in convolutions too
     if precision == "auto":
         fallback: Precision = "fp16" if chosen.type == "cuda" else "fp32"
         return Runtime(

@@ -64,7 +64,11 @@ def bench_scaling(
     batches = {name: recipes.get(name).batch_size for name in names}
     conditions = Conditions()
     found = load_or_synthetic("cifar10", root=data)
-    here = detect()
+    import torch
+
+    # Fewer accelerators than processes can't be shared.
+    device = "auto" if torch.accelerator.device_count() >= processes else "cpu"
+    here = detect(device=device)
     ways = setups(processes)
     each = max(seconds / ROUNDS / len(ways) - START, 1.0) / len(names)
     rates: dict[str, dict[str, list[float]]] = {
@@ -74,7 +78,7 @@ def bench_scaling(
     conditions.start(here, command=command, data_digest=found.digest)
     for turn in range(ROUNDS):
         for way, (n, threads) in list(ways.items())[:: 1 if turn % 2 == 0 else -1]:
-            said = _run(names, n, threads, each, data)
+            said = _run(names, n, threads, each, device, data)
             for name, measured in said["recipes"].items():
                 rates[name][way].append(measured["averaged"])
                 rates[name]["own"] += [measured["own"]] if "own" in measured else []
@@ -101,11 +105,16 @@ def bench_scaling(
 
 
 def _run(
-    names: Sequence[str], processes: int, threads: int, seconds: float, data: Path | None
+    names: Sequence[str],
+    processes: int,
+    threads: int,
+    seconds: float,
+    device: str,
+    data: Path | None,
 ) -> dict[str, Any]:
     """Start a setup, wait for it, and return what its rank 0 says."""
     arguments = ["-m", "cifar_lessons.scaling_worker", *names]
-    arguments += [f"--seconds={seconds}", f"--threads={threads}"]
+    arguments += [f"--seconds={seconds}", f"--threads={threads}", f"--device={device}"]
     arguments += [f"--data={data}"] if data else []
     said = torchrun(arguments, processes=processes, threads=threads)
     answer: dict[str, Any] = json.loads(said.splitlines()[-1])

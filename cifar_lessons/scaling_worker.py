@@ -95,6 +95,7 @@ def work(
     *,
     seconds: float,
     threads: int,
+    device: str = "auto",
     data: Path | None = None,
 ) -> None:
     """Measure each recipe, and print everything as one line of JSON on rank 0.
@@ -103,11 +104,12 @@ def work(
         names: Of the recipes.
         seconds: For each of them.
         threads: CPU threads of this process.
+        device: See `runtime.detect`.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
     """
     torch.set_num_threads(threads)
     with joined() as group:
-        runtime = detect(group=group)
+        runtime = detect(device=device, group=group)
         found = load_or_synthetic("cifar10", root=data)
         rates = {name: measure(recipes.get(name), found, runtime, seconds) for name in names}
         if group.leader:

@@ -1,6 +1,7 @@
 """Mirrors cifar_lessons/fields.py: what survives, what is told, and what counts as changed."""
 
 import dataclasses
+import functools
 import json
 
 import pytest
@@ -397,3 +398,47 @@ def test_every_field_of_the_views_counts(without_labels):
         if value == getattr(without_labels.data.pair, field.name):
             value = 0.123
         assert differences(then, override(without_labels, f"data.pair.{field.name}={value}"))
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "field"),
+    [
+        ("simple_cnn", "objective", "label_smoothing"),
+        ("mobilenet_w05_kd", "objective", "target_weight"),
+        ("simclr_w16", "objective", "temperature"),
+        ("simclr_w16", "data.pair", "grey"),
+        ("enas_search", "objective", "tanh_constant"),
+        ("speednet", "optim.muon", "stem_share"),
+    ],
+)
+def test_a_field_newer_than_the_record_is_no_change_at_its_default_in_any_table(name, table, field):
+    recipe = recipes.get(name)
+    recorded = to_dict(recipe)
+    here = recorded
+    for part in table.split("."):
+        here = here[part]
+    del here[field]
+    standard = type(functools.reduce(getattr, table.split("."), recipe))
+    default = {f.name: f.default for f in dataclasses.fields(standard)}[field]
+    assert differences(recorded, override(recipe, f"{table}.{field}={json.dumps(default)}")) == []
+    other = override(recipe, f"{table}.{field}={default / 2 + 0.05}")
+    assert differences(recorded, other) == [
+        f"{table}.{field}: recorded not set, now {default / 2 + 0.05}"
+    ]
+
+
+def test_a_table_that_a_record_lacks_is_a_change_unless_it_is_the_usual_one():
+    recipe = recipes.get("mobilenet_w05_kd")
+    old = {k: v for k, v in to_dict(recipe).items() if k != "objective"}
+    assert any(line.startswith("objective.kind: ") for line in differences(old, recipe))
+    plain = recipes.get("mobilenet_w05")
+    old = {k: v for k, v in to_dict(plain).items() if k != "objective"}
+    assert differences(old, plain) == []
+    speedy = recipes.get("speednet")
+    old = {k: v for k, v in to_dict(speedy).items() if k != "views"}
+    assert any(line.startswith("views.") for line in differences(old, speedy))
+
+
+def test_a_kind_that_is_no_text_is_one_line():
+    with pytest.raises(UserError, match=r"objective.kind must be one of .*, got \[1\]"):
+        override(recipes.get("simple_cnn"), 'objective={"kind":[1]}')

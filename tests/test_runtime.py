@@ -134,7 +134,12 @@ def test_what_is_not_there_is_told(monkeypatch, arguments, message):
 def test_a_device_number_that_is_too_high_is_told(monkeypatch):
     accelerator(monkeypatch, "cuda", count=2)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     assert detect(device="cuda:1").device == torch.device("cuda:1")
+    assert chosen == [torch.device("cuda:1")]  # it is the current one from here on
+    assert not torch.backends.cudnn.allow_tf32  # fp32 keeps its 23 bits
     with pytest.raises(UserError, match=r"no device 'cuda:2' here: there are 2; try cuda:0"):
         detect(device="cuda:2")
 
@@ -272,3 +277,11 @@ def test_denormals_are_flushed_on_every_thread(early, left):
         check=True,
     )
     assert (int(done.stdout) > 0) is left, done.stdout
+
+
+def test_it_waits_for_its_own_accelerator_and_not_for_the_current_one(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
+    Runtime(device=torch.device("cuda:1"), precision="fp32").synchronize()
+    Runtime(device=CPU, precision="fp32").synchronize()
+    assert waited == [torch.device("cuda:1")]

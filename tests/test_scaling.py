@@ -138,6 +138,6 @@ def test_a_mistake_is_told_before_anything_starts(started, wrong, said):
 
 def test_a_real_process_is_understood(tmp_path):
     """The only test here that starts one: alone, for an instant."""
-    said = scaling._run(("simple_cnn",), 1, 1, 0.01, tmp_path)
+    said = scaling._run(("simple_cnn",), 1, 1, 0.01, "cpu", tmp_path)
     assert said["recipes"]["simple_cnn"]["parameters"] == 2_122_186
     assert said["recipes"]["simple_cnn"]["averaged"] > 0

@@ -56,7 +56,9 @@ def results(
         f"  a new head alone, all else as it was: {100 * about['head_alone']:.1f} %",
     ]
     if "scratch" in about:
-        lines.append(f"  the same network from new weights: {100 * about['scratch']:.1f} %")
+        new = about["scratch"]
+        reached = "diverged" if new is None else f"{100 * new:.1f} %"
+        lines.append(f"  the same network from new weights: {reached}")
     lines.append(f"  always saying {classes[most]!r}: {100 * counts[most] / n:.1f} %")
     return lines
 

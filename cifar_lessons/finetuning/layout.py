@@ -62,6 +62,12 @@ def list_classes(folder: Path, notes: list[str], skip_broken: bool) -> Files:
     found: Files = {}
     strangers = []
     for path in folders:
+        try:
+            path.name.encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                f"the name of a class in {folder} is no text, {path.name!r}: rename it"
+            ) from None
         files = _visible(path)
         for file in files:
             if file.is_dir():

@@ -8,7 +8,7 @@ section 3.2, with two rates in place of one a layer.
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,14 @@ import torch
 from torch import nn
 
 from cifar_lessons import building, experiment, runs
-from cifar_lessons.config import AugmentConfig, OptimConfig, Recipe, ScheduleConfig, Supervised
+from cifar_lessons.config import (
+    AugmentConfig,
+    DataConfig,
+    OptimConfig,
+    Recipe,
+    ScheduleConfig,
+    Supervised,
+)
 from cifar_lessons.data.loader import TrainLoader, normalise
 from cifar_lessons.evaluation.metrics import accuracy, negative_log_likelihood
 from cifar_lessons.evaluation.predict import predict
@@ -29,7 +36,7 @@ from cifar_lessons.training.fit import FitResult, fit
 
 BODY_SHARE = 0.25  # rate of the layers that have learned before, in units of the head's
 BATCH = 32  # pictures of a step, about
-NEW_LR = 0.1  # peak rate of a network that begins with new weights
+PEAK_LR = 0.02  # of a new head, and of a whole network that begins with new weights
 
 
 @dataclass(frozen=True)
@@ -48,23 +55,29 @@ def recipe_from(start: runs.Run, *, pictures: int, epochs: int = 15, flip: bool 
         pictures: To learn from; few fit no whole number of batches, and none should be left over.
         epochs: Over the pictures.
         flip: Show mirror images too; False for letters and digits.
+
+    Raises:
+        UserError: The start has learned features alone.
     """
+    building.require_classes(start)
     old = from_dict(Recipe, start.recipe)
     name = old.name if old.name.endswith("_finetuned") else f"{old.name}_finetuned"
     return Recipe(
         name=name,
         model=old.model,
-        data=replace(
-            old.data,
+        data=DataConfig(
+            dataset=old.data.dataset,
+            mean=old.data.mean,
+            std=old.data.std,
             val_size=0,  # the folder says what is held out
-            folds=0,
-            wrong_labels=0.0,
-            sizes=(),
             augment=AugmentConfig(crop_padding=4, flip="random" if flip else "none"),
         ),
         objective=Supervised(label_smoothing=0.1),
         optim=OptimConfig(
-            name="sgd", peak_lr=0.02, weight_decay=5e-4, schedule=ScheduleConfig(name="one_cycle")
+            name="sgd",
+            peak_lr=PEAK_LR,
+            weight_decay=5e-4,
+            schedule=ScheduleConfig(name="one_cycle"),
         ),
         epochs=epochs,
         batch_size=max(1, pictures // max(1, round(pictures / BATCH))),
@@ -89,7 +102,7 @@ def tune(
     Args:
         pictures: To learn from and held out.
         start: The run whose weights are the start; None begins with new weights, all of which
-            move at one rate, `NEW_LR` at most.
+            move at the rate of a new head.
         recipe: From `recipe_from`.
         seed: Of the new weights, order and augmentation.
         runtime: Device and precision.
@@ -116,8 +129,11 @@ def tune(
         set_head(model, *fit_head(seen, labels, classes=classes, bias=has_bias(model)))
         alone = accuracy(predict(model, pictures.val, recipe.data, runtime=exact))
     else:
-        prepared = normalise(pictures.train.images.to(runtime.device), recipe.data)
-        model.prepare(prepared)
+        every = -(
+            -len(pictures.train) // building.PREPARE_IMAGES
+        )  # of all classes, which come in turn
+        some = pictures.train.images[::every].to(runtime.device)
+        model.prepare(normalise(some, recipe.data))
     result = fit(
         model,
         experiment.objective_of(recipe),
@@ -131,7 +147,7 @@ def tune(
         validate=validate,
         optimizer=_optimizer(model, recipe.optim, body_share=BODY_SHARE if start else 1.0),
         schedule=recipe.optim.schedule,
-        peak_lr=recipe.optim.peak_lr if start else NEW_LR,
+        peak_lr=recipe.optim.peak_lr,
         epochs=recipe.epochs,
         runtime=runtime,
         checkpoint=checkpoint,

@@ -21,6 +21,7 @@ from cifar_lessons.finetuning.network import Tuned, tune
 from cifar_lessons.runtime import Runtime
 from cifar_lessons.sitting import sit_down
 from cifar_lessons.training.fit import FitResult
+from cifar_lessons.training.step import LossIsNotFinite
 
 SCRATCH = "scratch.pt"  # checkpoint of the network from new weights
 
@@ -89,14 +90,20 @@ def finetune(
         if scratch:
             if progress:
                 print("from new weights, to compare:")
-            new = train(None, out / SCRATCH)
-            if not new.result.finished:
+            try:
+                new = train(None, out / SCRATCH)
+            except LossIsNotFinite:  # a comparison that fails must not cost what has succeeded
+                about["scratch"] = None
                 if progress:
-                    print(f"stopped by the {new.result.stopped_by}: the same command continues")
-                return None
-            about["scratch"] = accuracy(
-                predict(new.result.model, pictures.val, recipe.data, runtime=exact)
-            )
+                    print("the network from new weights diverged: there is nothing to compare")
+            else:
+                if not new.result.finished:
+                    if progress:
+                        print(f"stopped by the {new.result.stopped_by}: the same command continues")
+                    return None
+                about["scratch"] = accuracy(
+                    predict(new.result.model, pictures.val, recipe.data, runtime=exact)
+                )
         logits = predict(tuned.result.model, pictures.val, recipe.data, runtime=exact)
         _write(out, recipe, seed, sitting.provenance, tuned.result, logits, pictures, about)
         (out / SCRATCH).unlink(missing_ok=True)

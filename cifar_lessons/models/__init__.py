@@ -60,7 +60,7 @@ def build_model(name: str, *, num_classes: int = 10, **options: Any) -> Classifi
             )
     try:
         return MODELS[name](num_classes=num_classes, **options)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UserError(f"model {name!r}: {error}") from None
 
 

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from cifar_lessons.canvas import MARKERS, BookFigure, empty_figure, use_book_style
-from cifar_lessons.speed.tables import STEPS, Study, cell, change, kept, lower, needed
+from cifar_lessons.speed.tables import STEPS, Study, cell, change, kept, lower, needed, step_labels
 
 # name: bits of sign, exponent and fraction
 FORMATS = {"fp32": (1, 8, 23), "bf16": (1, 8, 7), "fp16": (1, 5, 10)}
@@ -197,7 +197,7 @@ def where_time_goes(study: Study) -> Figure:
             hatch=HATCHES[index % len(HATCHES)], edgecolor="white",
         )  # fmt: skip
         start += widths
-    axes.set_yticks(range(len(steps)), [STEPS[key] for key in steps])
+    axes.set_yticks(range(len(steps)), step_labels(loops))
     axes.set_ylim(len(steps) - 0.4, -0.6)  # the first on top
     axes.set_xlabel(f"milliseconds a step of {study['values']['batch_size']} images")
     axes.grid(visible=False, axis="y")

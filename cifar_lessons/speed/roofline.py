@@ -57,7 +57,7 @@ def bench_roofline(
         UserError: A value out of range.
     """
     require_seconds(seconds, "150")
-    require_batches([batch_size], "128")
+    require_batches([batch_size], "128", flag="--batch-size")
     conditions = Conditions()
     runtime = detect(device="cpu")
     precisions = ["fp32", *(["bf16"] if runtime.precision == "bf16" else [])]

@@ -270,5 +270,15 @@ def breakdown(study: Study) -> Table | Markdown:
         f"Milliseconds of a training step of {values['model']}, batch {values['batch_size']}, in "
         f"the round of the median time ({loops[steps[0]]['step']['n']} rounds)."
     )
-    labels = {**STEPS, "ours": "+ bf16: ours" if "channels_last" in loops else "ours"}
-    return Table(["Group", *(labels[key] for key in steps)], rows, caption)
+    return Table(["Group", *step_labels(loops)], rows, caption)
+
+
+def step_labels(loops: Mapping[str, Any]) -> list[str]:
+    """Return what the steps from the plain loop to ours are called, of those that were measured.
+
+    Where the machine has no bf16, channels_last is the last step, and is ours.
+    """
+    labels = dict(STEPS)
+    if "channels_last" not in loops:
+        labels["ours"] = f"{STEPS['channels_last']}: ours"
+    return [labels[key] for key in STEPS if key in loops]

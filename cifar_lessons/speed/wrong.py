@@ -16,7 +16,7 @@ def require_seconds(seconds: float, mend: str) -> None:
         raise UserError(f"--seconds must be in (0, 86400], got {seconds:g}; try --seconds {mend}")
 
 
-def require_batches(batches: Sequence[int], mend: str) -> None:
+def require_batches(batches: Sequence[int], mend: str, *, flag: str = "--batches") -> None:
     """Raise a `UserError` unless there is a batch size, and all are in [2, 4096].
 
     With one image, batch normalisation has nothing to normalise over at 1x1 positions.
@@ -24,7 +24,7 @@ def require_batches(batches: Sequence[int], mend: str) -> None:
     wrong = [b for b in batches if not 2 <= b <= 4096]
     if wrong or not batches:
         got = wrong[0] if wrong else "none"
-        raise UserError(f"--batches must be in [2, 4096], got {got}; try --batches {mend}")
+        raise UserError(f"{flag} must be in [2, 4096], got {got}; try {flag} {mend}")
 
 
 def require_known(names: Sequence[str], known: Collection[str], flag: str) -> None:

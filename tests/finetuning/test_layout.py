@@ -94,3 +94,14 @@ def test_both_halves_of_a_split_name_the_same_classes(tmp_path):
         require_same_classes(train, val, {"a": [], "b": []}, {"a": []})
     with pytest.raises(UserError, match=r"val holds a class 'c' that .*train lacks"):
         require_same_classes(train, val, {"a": []}, {"a": [], "c": []})
+
+
+def test_a_class_whose_name_is_no_text_is_told(mine):
+    import os
+
+    try:
+        os.rename(os.fsencode(mine / "house"), os.fsencode(mine) + b"/caf\xe9")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    with pytest.raises(UserError, match=r"is no text, 'caf\\udce9': rename it"):
+        list_classes(mine, [], skip_broken=False)

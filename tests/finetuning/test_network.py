@@ -1,5 +1,6 @@
 """Mirrors cifar_lessons/finetuning/network.py: what moves, how fast, and that it can be resumed."""
 
+import dataclasses
 import time
 from dataclasses import replace
 
@@ -7,10 +8,12 @@ import pytest
 import torch
 
 from cifar_lessons import pretrained
+from cifar_lessons.config import Recipe
 from cifar_lessons.errors import UserError
+from cifar_lessons.fields import from_dict, override, to_dict
 from cifar_lessons.finetuning import network
 from cifar_lessons.finetuning.folder import read_folder
-from cifar_lessons.finetuning.network import BODY_SHARE, NEW_LR, recipe_from, tune
+from cifar_lessons.finetuning.network import BODY_SHARE, PEAK_LR, recipe_from, tune
 
 from .conftest import FP32
 
@@ -54,7 +57,7 @@ def test_new_weights_all_move_at_one_rate(tiny, pictures, monkeypatch):
     seen = rates(monkeypatch)
     tune(pictures, None, quick(tiny), seed=0, runtime=FP32, progress=False)
     assert {name for step in seen for name in step} == {"1.0"}
-    assert max(step["1.0"] for step in seen) == pytest.approx(NEW_LR, rel=0.1)
+    assert max(step["1.0"] for step in seen) == pytest.approx(PEAK_LR, rel=0.1)
 
 
 def test_the_body_starts_from_the_given_weights(tiny, pictures, monkeypatch):
@@ -109,3 +112,17 @@ def test_few_pictures_are_left_over_by_the_batches_of_an_epoch(count):
     size = recipe_from(pretrained.best(), pictures=count).batch_size
     assert 1 <= size <= 1.5 * network.BATCH
     assert count % size < count // size + 1
+
+
+def test_of_the_starts_data_only_what_its_pixels_need_is_kept(tiny):
+    """A share of its labels, its folds or its smaller images say nothing about these pictures."""
+    old = from_dict(Recipe, tiny.recipe)
+    few = override(old, "data.label_share=0.5", "data.mean=[0.1,0.2,0.3]", "data.folds=3")
+    found = recipe_from(dataclasses.replace(tiny, recipe=to_dict(few)), pictures=18).data
+    assert (found.mean, found.std) == ((0.1, 0.2, 0.3), old.data.std)
+    assert (found.label_share, found.folds, found.val_size, found.pair) == (1.0, 0, 0, None)
+
+
+def test_features_without_classes_are_no_start(tiny):
+    with pytest.raises(UserError, match="tiny has learned features and no classes"):
+        recipe_from(dataclasses.replace(tiny, kind="pretrain"), pictures=18)

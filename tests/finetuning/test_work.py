@@ -14,9 +14,12 @@ from cifar_lessons.atomic import alone_in
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import accuracy
 from cifar_lessons.evaluation.predict import predict
+from cifar_lessons.finetuning import work
+from cifar_lessons.finetuning.card import summary
 from cifar_lessons.finetuning.folder import read_folder
-from cifar_lessons.finetuning.network import recipe_from
+from cifar_lessons.finetuning.network import recipe_from, tune
 from cifar_lessons.finetuning.work import finetune
+from cifar_lessons.training.step import LossIsNotFinite
 
 from .conftest import FP32, KINDS
 
@@ -122,3 +125,19 @@ def test_weights_that_do_not_fit_the_classes_beside_them_are_one_line(done, tmp_
     with pytest.raises(UserError, match="does not fit the run beside it") as caught:
         building.load_model(runs.read_run(tmp_path / "changed"), FP32)
     assert "\n" not in str(caught.value)
+
+
+def test_a_comparison_that_diverges_costs_nothing_else(tiny, pictures, recipe, tmp_path, capsys):
+    def tune_or_fail(pictures, start, *rest, **more):
+        if start is None:
+            raise LossIsNotFinite("the loss is nan")
+        return tune(pictures, start, *rest, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(work, "tune", tune_or_fail)
+        out = finetune(pictures, tiny, recipe, out=tmp_path / "o", runtime=FP32, scratch=True)
+    assert "from new weights diverged: there is nothing to compare" in capsys.readouterr().out
+    assert "  the same network from new weights: diverged" in summary(runs.read_run(out))
+    assert sorted(path.suffix for path in out.iterdir() if path.suffix == ".pt") == []
+    again = finetune(pictures, tiny, recipe, out=out, runtime=FP32, scratch=True, progress=False)
+    assert again == out

@@ -236,6 +236,7 @@ def relative_error(got: Tensor, expected: Tensor) -> float:
         ("resnet18", {"skip": "false"}, "'skip' .* must be like its default True, got 'false'"),
         ("resnet18", {"width": 0.5}, "'width' .* must be like its default 64, got 0.5"),
         ("resnet18", {"width": True}, "must be like its default 64, got True"),
+        ("mobilenet_v2", {"width": float("inf")}, "mobilenet_v2': cannot convert float infinity"),
         ("mobilenet_v2", {"width": "1"}, "must be like its default 1.0, got '1'"),
         ("deep_cnn", {"widths": [1, 2.5, 3, 4]}, r"default \(32, 64, 128, 256\), got \[1, 2.5"),
         ("resnet18", {"width": 0}, "model 'resnet18': width must be >= 1, got 0; 64"),

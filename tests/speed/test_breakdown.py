@@ -45,6 +45,8 @@ CONV = Event("aten::mkldnn_convolution")
         (Event("aten::clamp_min", Event("aten::relu")), "activation and elementwise"),
         (Event("aten::native_batch_norm_backward"), "batch norm"),
         (Event("aten::_fused_sgd_", Event("Optimizer.step#SGD.step")), "optimizer"),
+        (Event("aten::add_", Event("Optimizer.step#SGD.step")), "optimizer"),  # not fused
+        (Event("aten::mul_", Event("aten::x", Event("Optimizer.step#SGD.step"))), "optimizer"),
         (Event("aten::where", Event("input")), "input"),
         (Event("aten::copy_", Event("aten::to", Event("input"))), "input"),
         (Event("aten::detach"), None),

@@ -71,3 +71,7 @@ def test_bars_end_at_the_time_of_the_step(profile_study):
     ends = [max(bar.get_x() + bar.get_width() for bar in bars) for bars in zip(*axes.containers,
             strict=True)]  # fmt: skip
     assert ends == pytest.approx([3200, 3000, 2400, 1000])
+    assert axes.get_yticklabels()[-1].get_text() == "+ bf16: ours"
+    del profile_study["values"]["loops"]["channels_last"]  # a machine without bf16
+    axes = figures.where_time_goes(profile_study).axes[0]
+    assert axes.get_yticklabels()[-1].get_text() == "+ channels last: ours"

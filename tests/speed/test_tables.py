@@ -102,7 +102,7 @@ def test_the_breakdown_adds_up(profile_study):
     assert row(table, "convolution and linear")[1:] == ["2,400", "2,250", "1,800", "750"]
     assert row(table, "whole step")[1:] == ["3,200", "3,000", "2,400", "1,000"]
     del profile_study["values"]["loops"]["channels_last"]  # a machine without bf16
-    assert list(tables.breakdown(profile_study).columns)[-1] == "ours"
+    assert list(tables.breakdown(profile_study).columns)[-1] == "+ channels last: ours"
 
 
 def test_a_terminal_shows_tables_captions_and_the_machine(precision_study):

@@ -22,6 +22,10 @@ def test_what_is_right_passes():
         (lambda: require_seconds(math.inf, "90"), "got inf"),
         (lambda: require_batches([128, 1], "32 128"), "in .2, 4096., got 1; try --batches 32 128"),
         (lambda: require_batches([], "32"), "got none; try --batches 32"),
+        (
+            lambda: require_batches([1], "128", flag="--batch-size"),
+            "^--batch-size must be in .* got 1; try --batch-size 128$",
+        ),
         (lambda: require_known([], ["a", "b"], "--models"), "--models needs a name; known: a, b"),
         (
             lambda: require_known(["resnet81"], ["resnet18", "simple_cnn"], "--models"),
