@@ -64,7 +64,10 @@ def _npz(predictions: Predictions, index: npt.NDArray[np.int64] | None = None) -
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {
         "logits": predictions.logits.astype(np.float16),
-        "labels": predictions.labels.astype(np.uint8),
+        # A folder of one's own may have more classes than a byte tells apart.
+        "labels": predictions.labels.astype(
+            np.uint8 if predictions.labels.max(initial=0) < 256 else np.uint16
+        ),
     }
     if index is not None:
         arrays["index"] = index.astype(np.uint16)  # below 50,000
@@ -262,6 +265,8 @@ def _copy(
             afresh = f"delete the folder, then `{train_command(recipe, seed)}`"
             raise UserError(f"{weights} is missing; {afresh}")
         facts["weights"] = _keep_weights(weights, target)
+    # A folder that holds one is whole: an older record ends before its files are replaced.
+    (target / "run.json").unlink(missing_ok=True)
     for path in source.iterdir():
         if path.suffix in (".csv", ".npz"):
             write_atomically(target / path.name, path.read_bytes(), mend=RECORDS)

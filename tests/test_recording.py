@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 from cifar_lessons import recipes, recording, runs
 from cifar_lessons.config import Recipe
 from cifar_lessons.errors import UserError
+from cifar_lessons.evaluation.metrics import Predictions, accuracy
 from cifar_lessons.fields import override
 from cifar_lessons.runs import MissingRun, StaleRun
 
@@ -251,3 +252,15 @@ def test_a_recipe_that_plans_no_runs_says_what_it_is(folders, recipe):
     none = dataclasses.replace(recipe, seeds=0, about="search first")
     with pytest.raises(UserError, match=r"simple_cnn plans no runs to record \(search first\)"):
         folders.record(none)
+
+
+def test_more_classes_than_a_byte_tells_apart_keep_their_labels(tmp_path):
+    labels = np.arange(300)
+    logits = 5 * np.eye(300, dtype=np.float32)
+    recipe = recipes.get("simple_cnn")
+    recording.write_run(
+        tmp_path / "run", recipe=recipe, seed=0, provenance={}, history=[{"epoch": 1}],
+        logits={"val": Predictions(logits, labels)}, extra={}, kind="demo",
+    )  # fmt: skip
+    run = runs.read_run(tmp_path / "run")
+    assert accuracy(run.logits("val")) == run.final["val_accuracy"] == 1.0

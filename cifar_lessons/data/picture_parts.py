@@ -15,7 +15,9 @@ MOST_SEGMENTS = 2_000  # of a JPEG
 MOST_CHUNKS = 50_000  # of a PNG; one of a camera's size, in chunks of 8 kB, has 10,000
 MOST_FILLING = 64  # bytes 0xFF before a marker, which decoders skip one by one
 # In the pixels' code a 0xFF is followed by 0, or by one of eight marks that only restart it.
-MARKER = re.compile(rb"(\xff+)([\x01-\xcf\xd8-\xfe])")
+# One 0xFF alone is looked for: `\xff+` would take quadratic time on a long run without a marker.
+MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+TOO_MUCH = b"\xff" * (MOST_FILLING + 1)
 ALONE = (0x01, 0xD8)  # markers without a length behind them
 SCAN, END = 0xDA, 0xD9
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -44,10 +46,11 @@ def require_few_parts(content: bytes, name: str) -> None:
 def _is_plain_jpeg(content: bytes) -> bool:
     at = 2
     scans = segments = 0
-    while (found := MARKER.search(content, at)) and (kind := found[2][0]) != END:
+    while (found := MARKER.search(content, at)) and (kind := found[1][0]) != END:
         segments += 1
         scans += kind == SCAN
-        if scans > MOST_SCANS or segments > MOST_SEGMENTS or len(found[1]) > MOST_FILLING:
+        filled = content.endswith(TOO_MUCH, at, found.start() + 1)
+        if scans > MOST_SCANS or segments > MOST_SEGMENTS or filled:
             return False
         at = found.end()
         if kind not in ALONE:

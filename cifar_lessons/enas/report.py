@@ -48,7 +48,7 @@ def found_note(search: Search | None) -> Markdown:
 
 def networks_table(networks: Sequence[Alone]) -> Table:
     """Return what each network trained alone is, multiplies, reaches and takes, the best first."""
-    columns = ("Network", "Architecture", "Width", "Multiplications", "Parameters")
+    columns = ("Network", "Architecture", "Width", "Multiplications")
     rows: list[list[Cell | str]] = []
     for network in sorted(networks, key=lambda n: -n.accuracy):
         e = reports.estimate(network.seeds)
@@ -59,7 +59,6 @@ def networks_table(networks: Sequence[Alone]) -> Table:
                 Cell(str(network.architecture), code=True),
                 str(network.width),
                 f"{cost / 1e6:.1f} million",
-                f"{network.seeds[0].parameters:,}",
                 f"{100 * e.mean:.2f} % ({100 * e.low:.2f} to {100 * e.high:.2f})",
                 str(e.n),
                 f"{median(run.core_minutes for run in network.seeds):.1f}",

@@ -44,9 +44,10 @@ def grad_cam(
     model.eval()
     kept: list[Tensor] = []
 
-    def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
+    def keep(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         # In a network whose weights are frozen nothing asks for a gradient, so we do.
         kept.append(output if output.requires_grad else output.requires_grad_())
+        return output.clone()  # what comes next may work in place
 
     chosen = layer if layer is not None else cast(nn.Module, model.last_conv)
     handle = chosen.register_forward_hook(keep)

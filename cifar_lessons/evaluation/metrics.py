@@ -201,9 +201,14 @@ class Estimate:
         """Return the squared half-width at level 1 - p."""
         from scipy.special import ndtri, stdtrit
 
-        z2 = float(ndtri(p / 2)) ** 2
-        t2 = float(stdtrit(self.n - 1, p / 2)) ** 2 if self.n > 1 else 0.0
-        return t2 * self.seed_variance + z2 * self.image_variance
+        reach = 0.0
+        if self.image_variance:
+            z = float(ndtri(p / 2))
+            reach += z * z * self.image_variance
+        if self.n > 1 and self.seed_variance:
+            t = float(stdtrit(self.n - 1, p / 2))  # of two seeds, up to 1e300: `t**2` would raise
+            reach += t * t * self.seed_variance
+        return reach
 
 
 def mean_interval(runs: Sequence[Predictions], *, level: float = 0.95) -> Estimate:

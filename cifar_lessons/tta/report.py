@@ -166,9 +166,9 @@ def over_seeds(names: Iterable[str] = ("speednet_reference", "speednet")) -> Tab
     for name in names:
         recipe = recipes.get(name)
         found = [run for _, _, run in runs.status(recipe) if run is not None]
-        plain, views = ([run.logits(s) for run in found] for s in ("test", "test_views"))
         if recipe.views is None or not found:
             continue
+        plain, views = ([run.logits(s) for run in found] for s in ("test", "test_views"))
         each = [accuracy(b) - accuracy(a) for a, b in zip(plain, views, strict=True)]
         e = paired_difference(plain, views)
         looked = f"{recipe.views.name}, {100 * recipe.views.hardest:g} % of the images"

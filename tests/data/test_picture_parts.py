@@ -49,6 +49,13 @@ BOMBS = {
 }
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("end", [b"", b"\0", b"\xd0"], ids=["the end", "0", "restart"])
+def test_a_long_run_without_a_marker_takes_no_long_time(end):
+    """Quadratic time would be an hour for this megabyte."""
+    require_few_parts(b"\xff\xd8" + b"\xff" * 1_000_000 + end, "x")
+
+
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_file_of_far_too_many_parts_is_refused(name):
     with pytest.raises(UserError, match=r"x has far more parts than a picture needs"):

@@ -96,3 +96,18 @@ def test_mistakes_name_the_value_and_the_mend(call, message):
     p = Predictions(np.eye(3)[[0, 0, 2, 2]], np.array([0, 0, 2, 2]))
     with pytest.raises(ValueError, match=message):
         call(p)
+
+
+def test_runs_in_another_order_are_refused():
+    """Within a class all labels are equal, so only the whole order shows it."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 20)
+    run = Predictions(rng.normal(size=(60, 3)), labels)
+    order = rng.permutation(60)
+    other = Predictions(run.logits[order], labels[order])
+    for call in (
+        lambda: contrast([run, other], {0: 1.0}),
+        lambda: contrast([run], {0: 1.0}, minus=[other]),
+    ):
+        with pytest.raises(ValueError, match="in another order; score them on the same"):
+            call()

@@ -226,3 +226,24 @@ def test_the_check_tells_a_map_of_the_network_from_a_drawing_of_the_image(images
     assert list(pretty) == list(honest) == ["head", "hidden", "convs"]
     assert all((values == 1.0).all() for values in pretty.values())
     assert abs(honest["convs"].mean()) < 0.5
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_grad_cam_of_a_layer_before_an_activation_in_place(images, frozen):
+    """The activation must not write over the maps that were kept."""
+
+    def network(in_place):
+        torch.manual_seed(0)
+        made = build_model("simple_cnn").eval()
+        for module in made.modules():
+            if isinstance(module, nn.ReLU):
+                module.inplace = in_place
+        return made.requires_grad_(not frozen)
+
+    target = torch.zeros(len(images), dtype=torch.int64)
+    maps = []
+    for in_place in (True, False):
+        made = network(in_place)
+        last = [m for m in made.modules() if isinstance(m, nn.Conv2d)][-1]
+        maps.append(grad_cam(made, images, target, layer=last))
+    torch.testing.assert_close(maps[0], maps[1])

@@ -272,3 +272,10 @@ def test_metrics_work_where_there_is_no_torch(without_torch):
         "assert 'sklearn' not in sys.modules\n"
     )
     without_torch(code)
+
+
+def test_seeds_that_agree_exactly_have_a_p_value():
+    """Of two seeds the t quantile reaches 1e300, whose square is no float."""
+    assert Estimate(0.1, 2, 0.0, 1e-7, 0.95).p_value() < 1e-6
+    assert Estimate(0.1, 2, 0.0, 0.0, 0.95).p_value() < 1e-200
+    assert Estimate(0.1, 2, 1e-300, 0.0, 0.95).p_value() < 0.05
