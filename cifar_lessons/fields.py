@@ -166,11 +166,15 @@ def _assign(data: dict[str, Any], assignment: str) -> None:
 
 
 def _defaults(config: Any, recorded: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the default of each field that has one, in the tables that a record has as well."""
+    """Return the default of each field that has one, in tables of the kinds that a record has."""
     out: dict[str, Json] = {}
     for field in dataclasses.fields(config):
         value, then = getattr(config, field.name), recorded.get(field.name)
-        if dataclasses.is_dataclass(value) and isinstance(then, Mapping):
+        if (
+            dataclasses.is_dataclass(value)
+            and isinstance(then, Mapping)
+            and then.get("kind") == getattr(value, "kind", None)
+        ):
             out[field.name] = _defaults(value, then)
         elif field.default is not dataclasses.MISSING:
             out[field.name] = _plain(field.default)

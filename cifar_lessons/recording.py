@@ -3,6 +3,7 @@
 `runs` reads them. This module imports no torch either.
 """
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -266,7 +267,8 @@ def _copy(
             raise UserError(f"{weights} is missing; {afresh}")
         facts["weights"] = _keep_weights(weights, target)
     # A folder that holds one is whole: an older record ends before its files are replaced.
-    (target / "run.json").unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # where it can't be, the next line tells
+        (target / "run.json").unlink()
     for path in source.iterdir():
         if path.suffix in (".csv", ".npz"):
             write_atomically(target / path.name, path.read_bytes(), mend=RECORDS)
