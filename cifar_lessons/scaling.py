@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
+
 from cifar_lessons import recipes, runs
 from cifar_lessons.data.cifar import load_or_synthetic
 from cifar_lessons.errors import UserError
@@ -64,8 +66,6 @@ def bench_scaling(
     batches = {name: recipes.get(name).batch_size for name in names}
     conditions = Conditions()
     found = load_or_synthetic("cifar10", root=data)
-    import torch
-
     # Fewer accelerators than processes can't be shared.
     device = "auto" if torch.accelerator.device_count() >= processes else "cpu"
     here = detect(device=device)

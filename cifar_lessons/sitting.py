@@ -47,11 +47,15 @@ class Sitting:
         dirty = "+dirty" if self.provenance["git_dirty"] else ""
         return f"{self.provenance['git_commit']}{dirty}"
 
+    def stopped(self, outcome: Outcome) -> bool:
+        """Return whether some work stopped before its end, and say by what."""
+        if not outcome.finished and self.talks:
+            print(f"stopped by the {outcome.stopped_by} and saved: the same command continues")
+        return not outcome.finished
+
     def completed(self, outcome: Outcome) -> bool:
-        """Return whether the work is done: note what it took, or say what stopped it."""
-        if not outcome.finished:
-            if self.talks:
-                print(f"stopped by the {outcome.stopped_by} and saved: the same command continues")
+        """Return whether the run's work is done: note what it took, or say what stopped it."""
+        if self.stopped(outcome):
             return False
         commits = outcome.commits
         self.provenance["git_commits"] = commits
@@ -93,16 +97,12 @@ def sit_down(
         if not (out / "run.json").exists():
             return False
         require_this_run(out, recipe, seed)
+        checkpoint.unlink(missing_ok=True)  # also after a process that was killed right at the end
         return True
-
-    def clear() -> None:
-        if (out / "run.json").exists():
-            checkpoint.unlink(missing_ok=True)
 
     with contextlib.ExitStack() as held:
         group.from_leader(lambda: held.enter_context(alone_in(out)))
         if group.from_leader(is_finished):
-            group.from_leader(clear)  # after a process that was killed right at the end
             if talks:
                 print(f"already finished: {out}")
             yield None
@@ -112,7 +112,7 @@ def sit_down(
         )
         provenance["world_size"] = group.size
         yield Sitting(checkpoint, provenance, talks)
-        group.from_leader(clear)
+        group.from_leader(is_finished)
 
 
 def require_this_run(out: Path, recipe: Recipe, seed: int) -> None:

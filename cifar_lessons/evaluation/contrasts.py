@@ -15,6 +15,7 @@ from cifar_lessons.evaluation.metrics import (
     Predictions,
     mean_interval,
     paired_difference,
+    require_same_images,
     wilson_interval,
 )
 
@@ -80,9 +81,7 @@ def contrast(
     Raises:
         ValueError: No runs, runs that don't belong together, or a class without images.
     """
-    for run in (*runs, *minus):  # within a class all labels are equal, so it shows here alone
-        if not np.array_equal(run.labels, runs[0].labels):
-            raise ValueError("runs on other images, or in another order; score them on the same")
+    require_same_images([*runs, *minus])  # within a class all labels are equal: it shows here alone
     total, images = 0.0, 0.0
     by_seed = np.zeros(len(runs))
     for label, weight in weights.items():

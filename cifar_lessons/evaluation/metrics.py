@@ -291,8 +291,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _table(runs: Sequence[Predictions]) -> npt.NDArray[np.float64]:
-    """Return 1.0 for a right answer and 0.0 for a wrong one, shape (runs, images)."""
+def require_same_images(runs: Sequence[Predictions]) -> None:
+    """Raise a `ValueError` unless there are runs, all of the same images in the same order."""
     if not runs:
         raise ValueError("at least one run is needed, got 0; record a seed first")
     for number, run in enumerate(runs):
@@ -301,6 +301,11 @@ def _table(runs: Sequence[Predictions]) -> npt.NDArray[np.float64]:
                 f"run {number} was scored on other images than run 0 ({len(run)} and "
                 f"{len(runs[0])} images, or other labels); score all on one test set, in one order"
             )
+
+
+def _table(runs: Sequence[Predictions]) -> npt.NDArray[np.float64]:
+    """Return 1.0 for a right answer and 0.0 for a wrong one, shape (runs, images)."""
+    require_same_images(runs)
     return np.stack([run.correct for run in runs]).astype(np.float64)
 
 

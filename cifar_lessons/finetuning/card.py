@@ -43,7 +43,8 @@ def results(
     Args:
         predictions: On the pictures held out.
         classes: Their names.
-        about: `head_alone` and perhaps `scratch`: accuracies of other networks on them.
+        about: `head_alone` and perhaps `scratch`: accuracies of other networks on them; None of
+            one that diverged.
     """
     n = len(predictions)
     right = int(predictions.correct.sum())

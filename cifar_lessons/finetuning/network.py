@@ -129,9 +129,8 @@ def tune(
         set_head(model, *fit_head(seen, labels, classes=classes, bias=has_bias(model)))
         alone = accuracy(predict(model, pictures.val, recipe.data, runtime=exact))
     else:
-        every = -(
-            -len(pictures.train) // building.PREPARE_IMAGES
-        )  # of all classes, which come in turn
+        # Of all classes, which come one after the other.
+        every = -(-len(pictures.train) // building.PREPARE_IMAGES)
         some = pictures.train.images[::every].to(runtime.device)
         model.prepare(normalise(some, recipe.data))
     result = fit(

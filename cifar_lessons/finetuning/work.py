@@ -91,18 +91,16 @@ def finetune(
             if progress:
                 print("from new weights, to compare:")
             try:
-                new = train(None, out / SCRATCH)
+                new = train(None, out / SCRATCH).result
             except LossIsNotFinite:  # a comparison that fails must not cost what has succeeded
                 about["scratch"] = None
                 if progress:
                     print("the network from new weights diverged: there is nothing to compare")
             else:
-                if not new.result.finished:
-                    if progress:
-                        print(f"stopped by the {new.result.stopped_by}: the same command continues")
+                if sitting.stopped(new):
                     return None
                 about["scratch"] = accuracy(
-                    predict(new.result.model, pictures.val, recipe.data, runtime=exact)
+                    predict(new.model, pictures.val, recipe.data, runtime=exact)
                 )
         logits = predict(tuned.result.model, pictures.val, recipe.data, runtime=exact)
         _write(out, recipe, seed, sitting.provenance, tuned.result, logits, pictures, about)
@@ -114,7 +112,7 @@ def _require_these(out: Path, pictures: Pictures, start: str, scratch: bool) -> 
     """Raise where a finished run had other pictures or weights, or lacks a comparison."""
     if not (out / "run.json").exists():
         return
-    about, digest = about_run(out), runs.read_run(out).provenance["data_digest"]
+    digest, about = runs.read_run(out).provenance["data_digest"], about_run(out)
     mistake = ""
     if digest != pictures.digest:
         mistake = "on other pictures"

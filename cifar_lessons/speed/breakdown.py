@@ -165,9 +165,8 @@ def group_of(event: FunctionEvent) -> str | None:
         here = here.cpu_parent
     if any(e.name == "input" for e in chain):
         return "input"
-    if any(
-        e.name.startswith("Optimizer.") for e in chain
-    ):  # one that isn't fused adds and multiplies
+    # One that isn't fused adds and multiplies, as a network does.
+    if any(e.name.startswith("Optimizer.") for e in chain):
         return "optimizer"
     for e in chain:  # from the operation itself outwards
         for group, words in WORDS.items():

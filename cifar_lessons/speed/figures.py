@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from cifar_lessons.canvas import MARKERS, BookFigure, empty_figure, use_book_style
-from cifar_lessons.speed.tables import STEPS, Study, cell, change, kept, lower, needed, step_labels
+from cifar_lessons.speed.tables import Study, cell, change, kept, lower, needed, steps_of
 
 # name: bits of sign, exponent and fraction
 FORMATS = {"fp32": (1, 8, 23), "bf16": (1, 8, 7), "fp16": (1, 5, 10)}
@@ -187,17 +187,17 @@ def where_time_goes(study: Study) -> Figure:
     if study is None:
         return empty_figure()
     loops = study["values"]["loops"]
-    steps = [key for key in STEPS if key in loops]
+    steps = steps_of(loops)
     figure, (axes,) = _panels(8, 1.4 + 0.6 * len(steps))
     start = np.zeros(len(steps))
-    for index, group in enumerate(loops[steps[0]]["groups"]):
+    for index, group in enumerate(loops[next(iter(steps))]["groups"]):
         widths = np.array([1000 * loops[key]["groups"][group] for key in steps])
         axes.barh(
             range(len(steps)), widths, left=start, color=f"C{index}", label=group,
             hatch=HATCHES[index % len(HATCHES)], edgecolor="white",
         )  # fmt: skip
         start += widths
-    axes.set_yticks(range(len(steps)), step_labels(loops))
+    axes.set_yticks(range(len(steps)), list(steps.values()))
     axes.set_ylim(len(steps) - 0.4, -0.6)  # the first on top
     axes.set_xlabel(f"milliseconds a step of {study['values']['batch_size']} images")
     axes.grid(visible=False, axis="y")

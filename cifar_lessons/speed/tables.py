@@ -258,8 +258,9 @@ def breakdown(study: Study) -> Table | Markdown:
     if study is None:
         return missing("profile")
     loops = study["values"]["loops"]
-    steps = [key for key in STEPS if key in loops]
-    groups = list(loops[steps[0]]["groups"])
+    steps = steps_of(loops)
+    first = loops[next(iter(steps))]
+    groups = list(first["groups"])
     rows = [
         [group, *(f"{1000 * loops[key]['groups'][group]:,.0f}" for key in steps)]
         for group in groups
@@ -268,17 +269,17 @@ def breakdown(study: Study) -> Table | Markdown:
     values = study["values"]
     caption = (
         f"Milliseconds of a training step of {values['model']}, batch {values['batch_size']}, in "
-        f"the round of the median time ({loops[steps[0]]['step']['n']} rounds)."
+        f"the round of the median time ({first['step']['n']} rounds)."
     )
-    return Table(["Group", *step_labels(loops)], rows, caption)
+    return Table(["Group", *steps.values()], rows, caption)
 
 
-def step_labels(loops: Mapping[str, Any]) -> list[str]:
-    """Return what the steps from the plain loop to ours are called, of those that were measured.
+def steps_of(loops: Mapping[str, Any]) -> dict[str, str]:
+    """Return the steps from the plain loop to ours that were measured, and what each is called.
 
     Where the machine has no bf16, channels_last is the last step, and is ours.
     """
     labels = dict(STEPS)
     if "channels_last" not in loops:
         labels["ours"] = f"{STEPS['channels_last']}: ours"
-    return [labels[key] for key in STEPS if key in loops]
+    return {key: label for key, label in labels.items() if key in loops}
