@@ -14,14 +14,27 @@ const start = (folder) => {
   return runtime;
 };
 
+let failed = false;
+
+// After a failure past the browser's cache: it may keep what failed, and a server that counts in
+// seconds says of a file mended within one that nothing changed.
+const fetched = async (address) => {
+  const answer = await fetch(address, { cache: failed ? "reload" : "default" });
+  if (!answer.ok) throw new Error(`status ${answer.status} for the network`);
+  return new Uint8Array(await answer.arrayBuffer());
+};
+
 // Returns a function: a picture {width, height, rgb} -> {logits, probabilities, seen, ms}.
 // `seen` is what the network's own graph made of it, RGB of 32 x 32 pixels.
 export const load = async ({ ort: folder, model }) => {
   const ort = await start(folder);
-  const session = await ort.InferenceSession.create(model, {
-    executionProviders: ["wasm"],
-    logSeverityLevel: 3,
-  });
+  const options = { executionProviders: ["wasm"], logSeverityLevel: 3 };
+  const session = await fetched(model)
+    .then((bytes) => ort.InferenceSession.create(bytes, options))
+    .catch((error) => {
+      failed = true;
+      throw error;
+    });
   const classify = async ({ width, height, rgb }) => {
     const picture = new ort.Tensor("uint8", rgb, [height, width, 3]);
     const began = performance.now();
