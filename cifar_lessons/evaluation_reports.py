@@ -185,7 +185,7 @@ def with_pictures(
         return dict(recorded), Markdown("")
     reason = (
         "The stored answers of the recorded networks belong to the official test images in their "
-        "order, which are not here: `make data` fetches them."
+        "order, which are not here: `cifar-lessons data --official-order` fetches them."
         if recorded
         else "Nothing is recorded yet."
     )

@@ -166,7 +166,7 @@ def test_no_data(typed, tmp_path):
     said = typed("train", "simple_cnn").mistake
     folder = tmp_path / "no data"
     assert f"no cifar10 in {folder / 'cifar-10-batches-py'}: data_batch_1 is missing" in said
-    assert f"run `cifar-lessons data --data '{folder}'`" in said
+    assert f"run `cifar-lessons data --dataset cifar10 --data '{folder}'`" in said
     assert not (tmp_path / "outputs").exists()
 
 

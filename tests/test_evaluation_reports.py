@@ -112,6 +112,6 @@ def test_pictures_go_with_the_answers_that_belong_to_them():
     chosen, note = er.with_pictures(stored, live, live.labels)
     assert list(chosen) == ["the live network"]
     assert "official test images" in note
-    assert "`make data`" in note
+    assert "`cifar-lessons data --official-order`" in note
     chosen, note = er.with_pictures({}, live, live.labels)
     assert "Nothing is recorded yet" in note

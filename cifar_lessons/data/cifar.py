@@ -7,7 +7,6 @@ The format, file names and md5s are those of `torchvision.datasets.CIFAR10` and 
 import hashlib
 import os
 import pickle
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from cifar_lessons.data import unordered
 from cifar_lessons.data.folds import fold_split
-from cifar_lessons.data.official import official
+from cifar_lessons.data.official import fetch_command, official
 from cifar_lessons.data.wrong_labels import plant
 from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.runtime import stream, stream_seed
@@ -92,8 +91,7 @@ def read_official(
     """
     archive = official(_known(name))
     folder = root / archive.folder
-    typed = shlex.quote(str(root))
-    mend = f"run `cifar-lessons data --data {typed}`, or give the right folder with --data"
+    mend = f"run `{fetch_command(name, root)}`, or give the right folder with --data"
     joined = hashlib.md5(usedforsecurity=False)
     batches: list[dict[str, Any]] = []
     for filename, md5 in archive.files:
@@ -308,6 +306,6 @@ def load_or_synthetic(
         return load(name, root=folder, val_size=val_size)
     print(
         f"SYNTHETIC DATA: no {name} in {folder}, so made-up patterns stand in for it; "
-        "`make data` fetches the real images."
+        f"`{fetch_command(name, folder)}` fetches the real images."
     )
     return synthetic(num_classes=100 if name == "cifar100" else 10, val_size=min(val_size, 500))

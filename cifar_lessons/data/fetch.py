@@ -14,7 +14,7 @@ from pathlib import Path
 from cifar_lessons.data import unordered
 from cifar_lessons.data.disk import explained
 from cifar_lessons.data.download import Patience
-from cifar_lessons.data.official import Archive, SourceError, faults, official
+from cifar_lessons.data.official import Archive, SourceError, faults, fetch_command, official
 from cifar_lessons.data.progress import megabytes
 from cifar_lessons.data.sources import Get, Sources
 from cifar_lessons.errors import UserError
@@ -148,7 +148,7 @@ def fetch_archive(
             else:
                 say(f"{archive.name} is in {folder}, verified")
                 return folder
-    command = f"cifar-lessons data --dataset {archive.name} --data {root}"
+    command = fetch_command(archive.name, root)
     raise UserError(
         f"no source gave {archive.name}: {'; '.join(reasons)}. Run `{command} --mirror URL` with "
         f"another, or put {archive.filename} (md5 {archive.md5}) into {root} and run `{command}`"

@@ -8,6 +8,7 @@ after its own md5 is right.
 import gzip
 import hashlib
 import os
+import shlex
 import shutil
 import tarfile
 import zlib
@@ -84,6 +85,11 @@ def official(name: str) -> Archive:
         parquet_folder="plain_text" if ten else "cifar100",
         label_column="label" if ten else "fine_label",
     )
+
+
+def fetch_command(name: str, root: Path) -> str:
+    """Return what to type for a data set below `root`, as a shell takes it."""
+    return f"cifar-lessons data --dataset {name} --data {shlex.quote(str(root))}"
 
 
 def md5_of(path: Path) -> str:

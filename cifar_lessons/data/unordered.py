@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cifar_lessons.data.digest import content_digest, image_digests
 from cifar_lessons.data.disk import explained
-from cifar_lessons.data.official import Archive, SourceError, official
+from cifar_lessons.data.official import Archive, SourceError, fetch_command, official
 from cifar_lessons.errors import UserError
 
 # What numpy and zipfile raise for a file that is no archive of arrays, or is cut short.
@@ -123,7 +123,7 @@ def read_unordered(
         splits = read(archive, Path(root))
     except SourceError as error:
         folder = folder_of(archive, Path(root))
-        command = f"cifar-lessons data --dataset {name} --data {root}"
+        command = fetch_command(name, Path(root))
         raise UserError(f"{error}; delete {folder} and run `{command}`") from None
     digest = hashlib.sha256("".join(archive.digests[s] for s in splits).encode()).hexdigest()
     return *splits["train"], *splits["test"], archive.classes, digest

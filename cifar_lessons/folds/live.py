@@ -91,17 +91,17 @@ def suspects_sheet(
     """Draw the likeliest mislabelled training images: the label as given, then the suggestion.
 
     Args:
-        data: What the notebook works with; only the real images can be shown.
+        data: What the notebook works with; only the real images in their order can be shown.
         found: The recorded folds, or None.
         suspects: Found in them, or None.
         most: Images to show.
     """
     if found is None or suspects is None:
         return Markdown("*The sheet is drawn once the folds are recorded.*")
-    if data.synthetic:
+    if not data.official_order:  # else the recorded places would show other images
         return Markdown(
-            "*The sheet shows real images, and they are not here: `make data` fetches them. No "
-            "image is stored with the book.*"
+            "*The sheet shows real images in their official order, which are not here: "
+            "`cifar-lessons data --official-order` fetches them. No image is stored with the book.*"
         )
     top = suspects.index[:most]
     given = found.predictions.labels[top]

@@ -124,7 +124,8 @@ def test_damage_gives_one_line_with_the_file_and_the_mend(tiny_official, how):
     assert name in message
     assert said in message
     assert str(tiny_official.folder) in message
-    assert f"run `cifar-lessons data --data {shlex.quote(str(tiny_official.root))}`" in message
+    folder = shlex.quote(str(tiny_official.root))
+    assert f"run `cifar-lessons data --dataset cifar10 --data {folder}`" in message
     assert "give the right folder with --data" in message
     assert "\n" not in message
 
@@ -313,7 +314,8 @@ def test_the_twin_stands_in_under_a_banner(tmp_path, capsys):
     data = load_or_synthetic(root=tmp_path)
     (banner,) = capsys.readouterr().out.splitlines()
     assert banner.startswith(f"SYNTHETIC DATA: no cifar10 in {tmp_path}, so made-up patterns")
-    assert "`make data` fetches the real images" in banner
+    command = f"`cifar-lessons data --dataset cifar10 --data {shlex.quote(str(tmp_path))}`"
+    assert f"{command} fetches the real images" in banner
     assert data.synthetic
     assert len(load_or_synthetic(root=tmp_path, val_size=0).val) == 0
     assert len(load_or_synthetic("cifar100", root=tmp_path).classes) == 100

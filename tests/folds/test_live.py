@@ -60,8 +60,10 @@ def test_the_sheet_needs_the_folds_and_the_real_images(data):
     folds = OutOfFold(Predictions(np.eye(10)[labels], labels), np.zeros(140, int), ())
     suspects = Suspects(np.array([3, 7]), np.array([9, 1]), np.array([-0.9, -0.8]))
     assert "once the folds are recorded" in live.suspects_sheet(data, None, None)
-    assert "`make data` fetches them" in live.suspects_sheet(data, folds, suspects)
-    real = dataclasses.replace(data, digest="a digest")
+    assert "--official-order` fetches them" in live.suspects_sheet(data, folds, suspects)
+    other = dataclasses.replace(data, digest="a digest")  # real, but place 3 is another image
+    assert "--official-order` fetches them" in live.suspects_sheet(other, folds, suspects)
+    real = dataclasses.replace(other, official_order=True)
     sheet = live.suspects_sheet(real, folds, suspects, most=1)
     titles = [axes.get_title() for axes in sheet.axes if axes.get_title()]
     assert titles == ["pattern 3\n→ pattern 9"]
