@@ -20,6 +20,7 @@ from cifar_lessons.evaluation.metrics import Predictions
 from cifar_lessons.fields import from_dict
 from cifar_lessons.judges import JUDGES
 from cifar_lessons.tables import Cell, Markdown, Table
+from cifar_lessons.tta import results as tta
 from cifar_lessons.verdicts import Claim, Evidence, Finding, Verdict, percent
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -71,8 +72,10 @@ def load_claims(path: Path | None = None) -> list[Claim]:
         entries: list[dict[str, Any]] = tomllib.loads(path.read_text("utf-8"))["claim"]
     except FileNotFoundError:
         raise UserError(f"no claims in {path}: run it from a checkout of the repository") from None
-    except (tomllib.TOMLDecodeError, KeyError) as error:
+    except (ValueError, KeyError) as error:  # no UTF-8, no TOML, or without claims
         raise UserError(f"{path} is no list of [[claim]] entries: {error}") from None
+    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        raise UserError(f"{path} is no list of [[claim]] entries: write [[claim]] above each")
     claims = [_whole(from_dict(Claim, e, where=f"{e.get('id', 'claim')}.")) for e in entries]
     for name, times in Counter(c.id for c in claims).items():
         if times > 1:
@@ -145,9 +148,12 @@ class _Store:
         return (f"made on machines of different kinds, so not in one precision: {told}",)
 
     def study(self, name: str) -> dict[str, Any] | None:
-        """Return the values of a study, or None where it is not recorded."""
+        """Return the values of a study, of networks as they are now; None without a record."""
         found = runs.find_study(name, root=self.root)
-        return None if found is None else found["values"]
+        if found is None:
+            return None
+        values: dict[str, Any] = found["values"]
+        return dict(tta.fresh_only(values, self.root)) if name == tta.STUDY else values
 
     def evidence(self, claim: Claim) -> Evidence:
         """Return what there is for a claim."""
@@ -159,6 +165,7 @@ class _Store:
             {name: self._parameters[name] for name in names if name in self._parameters},
             {name: values for name, values in facts.items() if values is not None},
             {name: self._history[name] for name, seeds in found.items() if 0 in seeds},
+            self.root,
         )
 
 

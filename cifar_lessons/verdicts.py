@@ -1,13 +1,14 @@
 """From measurements to a verdict: what a judge sees and returns, and the rules that judges share.
 
 A judge maps a claim's entry and the `Evidence` (predictions and history by seed, studies) to a
-`Finding`. It is pure: what is recorded decides, and nobody types a verdict. The judges are in the
+`Finding`. It writes nothing: what is recorded decides, and nobody types a verdict. The judges are in the
 package `judges`, a module for each group of chapters. Where several comparisons are made for one
 claim, their p-values are corrected by Holm's method before any is believed.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from cifar_lessons.evaluation.metrics import (
@@ -52,12 +53,16 @@ class Claim:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is recorded: test predictions and history by recipe and seed, parameters, studies."""
+    """What is recorded: test predictions and history by recipe and seed, parameters, studies.
+
+    Searches are read from `root`, the folder of all that.
+    """
 
     predictions: Mapping[str, Mapping[int, Predictions]] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
     studies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     history: Mapping[str, Mapping[int, Sequence[Mapping[str, float]]]] = field(default_factory=dict)
+    root: Path | None = None
 
     def __contains__(self, recipe: str) -> bool:
         """Return whether there is at least one run of that recipe."""

@@ -96,7 +96,7 @@ RULES: dict[str, list[str]] = {
     ],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
-        "verdicts",
+        *("tta.results", "verdicts"),
     ],
     "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables", "targets"],
     "canvas": [],

@@ -276,6 +276,8 @@ def test_a_star_stands_for_every_other_recipe_with_seeds(nothing, tmp_path):
         (ENTRY.replace('rule = "A rule."', ""), "field 'X1?.?rule' is missing"),
         ("[[claim]", r"is no list of \[\[claim\]\] entries"),
         ("", r"is no list of \[\[claim\]\] entries"),
+        ("[claim]\nid = 'X1'", r"is no list of \[\[claim\]\] entries: write \[\[claim\]\] above"),
+        ("claim = ['X1']", r"is no list of \[\[claim\]\] entries: write"),
         (ENTRY + 'recipes = ["simple_cn"]', "no recipe 'simple_cn': did you mean 'simple_cnn'"),
     ],
 )

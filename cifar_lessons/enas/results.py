@@ -110,11 +110,12 @@ def label_of(name: str) -> str:
     return words.get(base, base.removeprefix("enas_").replace("random", "random "))
 
 
-def alone(*, same_width: bool = False) -> list[Alone]:
+def alone(*, same_width: bool = False, root: Path | None = None) -> list[Alone]:
     """Return what is recorded of the networks that were trained alone, in the order of the recipes.
 
     Args:
         same_width: Those at the search's width, in place of those at equal multiplications.
+        root: Folder of the recorded runs; see `runs.runs_root`.
     """
     found = []
     for base in ALONE:
@@ -122,7 +123,7 @@ def alone(*, same_width: bool = False) -> list[Alone]:
         if name not in MAKERS:
             continue
         recipe = recipes.get(name)
-        seeds = tuple(run for _, _, run in runs.status(recipe) if run is not None)
+        seeds = tuple(run for _, _, run in runs.status(recipe, root=root) if run is not None)
         if seeds:
             options = recipe.model.options
             found.append(Alone(name, parse(options["architecture"]), options["width"], seeds))

@@ -11,7 +11,7 @@ def c17(claim: Claim, evidence: Evidence) -> Finding:
     mix, *rivals = claim.recipes
     sides, lines = compare(evidence, mix, rivals)
     # A search that finds another mix of these two operations agrees with the article.
-    against = [r for r in rivals if not _is_mix(claim, r)]
+    against = [r for r in rivals if not _is_mix(claim, evidence, r)]
     better = [r for r, s in zip(rivals, sides, strict=True) if s == "above" and r in against]
     pure = claim.numbers["pure"]
     behind = [r for r, side in zip(rivals, sides, strict=True) if side == "below"]
@@ -33,11 +33,11 @@ def c17(claim: Claim, evidence: Evidence) -> Finding:
     return Finding(verdict, reason, ours, evidence.difference(rivals[0], mix), tuple(details))
 
 
-def _is_mix(claim: Claim, rival: str) -> bool:
+def _is_mix(claim: Claim, evidence: Evidence, rival: str) -> bool:
     """Return whether a search found a network of plain and separable 3x3 convolutions alone."""
     if rival not in (claim.numbers["found"], claim.numbers["found_by_chance"]):
         return False
-    search = load(SEARCHES[rival])
+    search = load(SEARCHES[rival], root=evidence.root)
     return search is not None and set(search.best.operations) == {"c3", "s3"}
 
 
@@ -57,16 +57,16 @@ def _random(claim: Claim, evidence: Evidence) -> list[str]:
             f"{100 * max(means):.1f} %, mean {100 * sum(means) / len(means):.1f} %; {ahead} of "
             "them above what the search found"
         )
-    search = load()
+    search = load(root=evidence.root)
     if search is not None:
-        lines += _search(search)
+        lines += _search(search, evidence)
     return lines
 
 
-def _search(search: Search) -> list[str]:
+def _search(search: Search, evidence: Evidence) -> list[str]:
     lines = [f"the search found {search.best}: {made_of([search.best])}"]
     for title, same in (("at equal cost", False), ("at the search's width", True)):
-        order = ranking(search, alone(same_width=same))
+        order = ranking(search, alone(same_width=same, root=evidence.root))
         if order is not None:
             low, high = order.interval
             told = f"tau {order.tau:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")

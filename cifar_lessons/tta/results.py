@@ -205,7 +205,23 @@ def recorded(root: Path | None = None) -> Recorded | None:
     study = runs.find_study(STUDY, root=root)
     if study is None or not is_current(study["values"]):
         return None
-    kept = {run.name: run.weights["sha256"] for run in kept_runs(root) if run.weights}
-    found = networks(study["values"])
-    fresh = {n: net for n, net in found.items() if kept.get(n) == net.facts["weights"]}
-    return Recorded(fresh, study["provenance"], tuple(n for n in kept if n not in fresh))
+    fresh = networks(fresh_only(study["values"], root))
+    return Recorded(fresh, study["provenance"], tuple(n for n in _digests(root) if n not in fresh))
+
+
+def fresh_only(values: Values, root: Path | None = None) -> Values:
+    """Return a study without the networks whose weights are no longer the recorded ones.
+
+    Args:
+        values: Of the study.
+        root: Folder of the recorded runs; see `runs.runs_root`.
+    """
+    digests = _digests(root)
+    found = values["networks"].items()
+    fresh = {name: raw for name, raw in found if digests.get(name) == raw["facts"]["weights"]}
+    return {**values, "networks": fresh}
+
+
+def _digests(root: Path | None) -> dict[str, str]:
+    """Return the sha256 of the recorded weights by recipe."""
+    return {run.name: str(run.weights["sha256"]) for run in kept_runs(root) if run.weights}

@@ -68,3 +68,8 @@ def test_names_for_people():
     assert results.label_of("enas_random3_w24") == "random 3"
     assert results.label_of("enas_sep3") == "all separable 3x3"
     assert [results.kind_of(n) for n in ("enas_found", "enas_conv3", "enas_random1")] == [0, 1, 2]
+
+
+def test_another_folder_of_runs_is_read_where_it_is_given(everything, tmp_path):
+    assert results.alone(root=tmp_path / "none") == []
+    assert results.load(root=tmp_path / "none") is None

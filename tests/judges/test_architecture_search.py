@@ -41,7 +41,7 @@ def test_c17_counts_a_found_mix_of_these_two_for_the_article(
     from cifar_lessons.judges import architecture_search as module
 
     searches = {"enas_search": Search(None, parse(found), {}, (), {}, [])}  # type: ignore[arg-type]
-    monkeypatch.setattr(module, "load", lambda name="enas_search": searches.get(name))
+    monkeypatch.setattr(module, "load", lambda name="enas_search", root=None: searches.get(name))
     monkeypatch.setattr(module, "alone", lambda **_: [])
     better = of(0.80, 0.80, 0.78, 0.85, 0.80)
     assert judge("C17", evidence(better, seeds=5)).verdict == verdict
@@ -62,7 +62,7 @@ def test_c17_says_what_was_found_and_how_well_shared_weights_rank(judge, evidenc
     from cifar_lessons.judges import architecture_search as module
 
     search = Search(None, plain(["c3", "s3", "c5"]), {}, (), {}, [])  # type: ignore[arg-type]
-    monkeypatch.setattr(module, "load", lambda *_: search)
+    monkeypatch.setattr(module, "load", lambda *_, **__: search)
     monkeypatch.setattr(module, "alone", lambda **_: [])
     order = Ranking(("a", "b"), (0.1, 0.2), (0.3, 0.4), 0.5, (-0.1, 0.9))
     monkeypatch.setattr(module, "ranking", lambda *_: order)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cifar_lessons import recording
+from cifar_lessons import claims, recording
 from cifar_lessons.evaluation.metrics import Predictions, accuracy, mcnemar, paired_difference
 from cifar_lessons.evaluation.view_sets import VIEW_SETS
 from cifar_lessons.tta import results
@@ -99,6 +99,9 @@ def test_networks_whose_weights_changed_are_left_out_and_named(kept, values):
     found = results.recorded()
     assert found is not None
     assert (list(found.networks), found.missing) == (["weak"], (late.name,))
+    # The ledger's judge sees the same networks.
+    evidence = claims._Store(None).evidence(claims.load_claims()[17])
+    assert list(evidence.studies["tta"]["networks"]) == ["weak"]
     write({**values, "revision": 0})
     assert results.recorded() is None
 
