@@ -86,15 +86,19 @@ def locked(path: Path) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, *, lock: str = RUNNING) -> Iterator[None]:
     """Keep other processes out of a run's folder while the block runs; it is made.
 
     Two that trained the same run would write the same checkpoint, and one could tear it.
 
+    Args:
+        folder: Of the work.
+        lock: Name of the file that is locked, where several kinds of work share a folder.
+
     Raises:
         UserError: Another process is at work there, or it cannot be written.
     """
-    with locked(folder / RUNNING) as mine:
+    with locked(folder / lock) as mine:
         if not mine:
             raise UserError(
                 f"another process is at work in {folder}; wait until it ends, or {OTHER_FOLDER}"

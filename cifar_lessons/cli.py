@@ -154,7 +154,7 @@ def study(
     """Measure facts that need no training, such as the counts and statistics of the data.
 
     tta looks at the test images several times through every recorded network that keeps its
-    weights; it goes on where it was stopped, and takes some minutes a network.
+    weights, and takes some minutes a network; with --record it goes on where it was stopped.
 
     Example: cifar-lessons study data_facts --record
 
@@ -281,3 +281,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe, such as head, has gone
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A path that the system refuses even to look at: too long, or not for this user's eyes.
+        print(f"cifar-lessons: cannot use {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)

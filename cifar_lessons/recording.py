@@ -305,7 +305,7 @@ def record_study(
     if provenance["git_dirty"]:
         raise UserError(
             f"study {name!r} was measured with uncommitted code; commit it, then run "
-            f"`{study_command(name)} --record` again"
+            f"`{study_command(name)}` again"
         )
     folder = (root or runs_root()) / "studies"
     path = folder / f"{name}.json"

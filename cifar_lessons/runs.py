@@ -293,12 +293,14 @@ MEASURED_BY = {
 
 
 def study_command(name: str) -> str:
-    """Return what to type to measure a study."""
+    """Return what to type to measure a study and to record it."""
     if name in MEASURED_BY:
-        return f"cifar-lessons {MEASURED_BY[name]}"
-    if name.startswith("bench_"):
-        return f"cifar-lessons bench train --model {name.removeprefix('bench_')}"
-    return f"cifar-lessons study {name}"
+        command = MEASURED_BY[name]
+    elif name.startswith("bench_"):
+        command = f"bench train --model {name.removeprefix('bench_')}"
+    else:
+        command = f"study {name}"
+    return f"cifar-lessons {command} --record"
 
 
 def find_study(name: str, *, root: Path | None = None) -> dict[str, Any] | None:
@@ -321,7 +323,5 @@ def load_study(name: str, *, root: Path | None = None) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); run `{study_command(name)} --record`"
-        ) from None
+        raise UserError(f"{path} cannot be read ({error}); run `{study_command(name)}`") from None
     return content

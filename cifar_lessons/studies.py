@@ -201,7 +201,7 @@ def measure(name: str, root: Path) -> Facts:
         UserError: An unknown name, one that another command measures, or missing data.
     """
     if name in runs.MEASURED_BY:
-        raise UserError(f"study {name!r} is measured by `{runs.study_command(name)} --record`")
+        raise UserError(f"study {name!r} is measured by `{runs.study_command(name)}`")
     if name not in STUDIES:
         raise UserError(f"no study {name!r}: {suggest(name, [*STUDIES, 'tta'])}")
     return STUDIES[name](root)

@@ -1,9 +1,9 @@
 """From measurements to a verdict: what a judge sees and returns, and the rules that judges share.
 
 A judge maps a claim's entry and the `Evidence` (predictions and history by seed, studies) to a
-`Finding`. It writes nothing: what is recorded decides, and nobody types a verdict. The judges are in the
-package `judges`, a module for each group of chapters. Where several comparisons are made for one
-claim, their p-values are corrected by Holm's method before any is believed.
+`Finding`. It writes nothing: what is recorded decides, and nobody types a verdict. The judges are
+in the package `judges`, a module for each group of chapters. Where several comparisons are made for
+one claim, their p-values are corrected by Holm's method before any is believed.
 """
 
 from collections.abc import Mapping, Sequence

@@ -73,13 +73,13 @@ def test_without_runs_every_claim_is_open_and_says_what_is_missing(nothing):
 
 def test_commands_can_be_typed(nothing):
     by_id = {row.claim.id: row.command for row in claims.rows()}
-    assert by_id["C01"] == "cifar-lessons study data_facts"
+    assert by_id["C01"] == "cifar-lessons study data_facts --record"
     assert by_id["C07"] == "cifar-lessons train resnet18 --seed 0"
     assert by_id["C05"] == ("for s in 0 1 2 3 4; do cifar-lessons train simple_cnn --seed $s; done")
     shell = by_id["C02"].replace("cifar-lessons", "echo")
     typed = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
     lines = typed.stdout.splitlines()
-    assert lines[0] == "study data_facts"
+    assert lines[0] == "study data_facts --record"
     assert len(lines) == 1 + 3 * 3
     assert lines[-1] == "train simple_cnn_wrong_std --seed 2"
     # What others begin with comes first: an architecture that was found, weights, a teacher.

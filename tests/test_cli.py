@@ -4,6 +4,7 @@ Whatever a person gets wrong, they read one line with the value and what to type
 and nothing that was saved is lost.
 """
 
+import errno
 import json
 import os
 import re
@@ -148,6 +149,14 @@ def test_the_examples_of_the_help_are_commands(typed, monkeypatch):
 )
 def test_a_mistake_gets_one_line_with_the_value_and_the_mend(typed, line, said):
     assert said in typed(*shlex.split(line)).mistake
+
+
+def test_a_path_that_the_system_refuses_is_named(typed, monkeypatch):
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENAMETOOLONG, "File name too long", "a" * 300)
+
+    monkeypatch.setattr(runs, "find_run", refused)
+    assert typed("evaluate", "a" * 300).mistake == f"cannot use {'a' * 300}: File name too long"
 
 
 def test_a_study_to_record_needs_committed_code_before_it_is_measured(typed, monkeypatch):

@@ -268,8 +268,8 @@ def test_a_study_that_is_missing_or_damaged_says_what_to_type(folders):
     ],
 )
 def test_a_study_names_the_command_that_measures_it(study, command, folders):
-    assert runs.study_command(study) == f"cifar-lessons {command}"
-    with pytest.raises(MissingRun, match=f"run `cifar-lessons {command}`"):
+    assert runs.study_command(study) == f"cifar-lessons {command} --record"
+    with pytest.raises(MissingRun, match=f"run `cifar-lessons {command} --record`"):
         runs.load_study(study, root=folders.root)
 
 

@@ -19,7 +19,7 @@ def recorded() -> Study:
 
 def missing() -> Markdown:
     """Return what to run where the study is not recorded."""
-    return Markdown(f"*Not recorded yet: `{runs.study_command(STUDY)} --record` measures it.*")
+    return Markdown(f"*Not recorded yet: `{runs.study_command(STUDY)}` measures it.*")
 
 
 def card(study: Study) -> Markdown:

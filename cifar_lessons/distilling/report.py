@@ -21,7 +21,7 @@ NOTHING = "Nothing is recorded yet."
 
 def share_card(study: Recorded | None) -> Markdown:
     """Return how the study was made, and which students it has not seen yet."""
-    command = f"`{runs.study_command(STUDY)} --record`"
+    command = f"`{runs.study_command(STUDY)}`"
     if study is None:
         return Markdown(f"*Not recorded yet: {command} measures it.*")
     values, facts = study.values, study.provenance

@@ -221,7 +221,7 @@ def mean_interval(runs: Sequence[Predictions], *, level: float = 0.95) -> Estima
     Raises:
         ValueError: No runs, or runs on different images.
     """
-    return _two_way(_table(runs), level)
+    return two_way(_table(runs), level)
 
 
 def paired_difference(
@@ -245,7 +245,7 @@ def paired_difference(
             "keep the seeds that both recipes have"
         )
     table = _table([*first, *second])
-    return _two_way(table[len(first) :] - table[: len(first)], level)
+    return two_way(table[len(first) :] - table[: len(first)], level)
 
 
 @dataclass(frozen=True)
@@ -309,8 +309,16 @@ def _table(runs: Sequence[Predictions]) -> npt.NDArray[np.float64]:
     return np.stack([run.correct for run in runs]).astype(np.float64)
 
 
-def _two_way(table: npt.NDArray[np.float64], level: float) -> Estimate:
-    """Estimate the grand mean of seeds x images by a two-way analysis of variance."""
+def two_way(table: npt.NDArray[np.float64], level: float = 0.95) -> Estimate:
+    """Estimate the grand mean of a table of seeds x images by a two-way analysis of variance.
+
+    Args:
+        table: Of shape (seeds, images).
+        level: Confidence in (0, 1).
+
+    Raises:
+        ValueError: Fewer than two images.
+    """
     _checked(level)
     n, images = table.shape
     if images < 2:

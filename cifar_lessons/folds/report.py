@@ -21,7 +21,7 @@ NOTHING = "Nothing is recorded yet."
 def card(repeats: Repeats | None) -> Markdown:
     """Return one line that says how repeats were made, or how to make them."""
     if repeats is None:
-        return Markdown(f"**Not recorded yet:** `{study_command('folds')} --record`")
+        return Markdown(f"**Not recorded yet:** `{study_command('folds')}`")
     facts = repeats.provenance
     parts = [
         f"`{repeats.recipe['name']}`, {len(repeats.seeds)} repeats of {repeats.folds} folds",

@@ -126,7 +126,7 @@ def views_of(name: str) -> int:
 
 def probes_card(probes: Recorded | None) -> Markdown:
     """Return how the study of probes was made, and which networks it has not seen yet."""
-    command = f"`{runs.study_command(STUDY)} --record`"
+    command = f"`{runs.study_command(STUDY)}`"
     if probes is None:
         return Markdown(f"*Linear probes are not recorded yet: {command} fits them.*")
     facts = probes.provenance

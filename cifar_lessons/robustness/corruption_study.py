@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from cifar_lessons import recipes, runs
+from cifar_lessons.atomic import alone_in
 from cifar_lessons.building import load_model
 from cifar_lessons.config import DataConfig, Recipe, ViewsConfig
 from cifar_lessons.data.cifar import Split, load
@@ -68,8 +69,14 @@ def corruptions(
         networks: Test images by recipe.
 
     Raises:
-        UserError: The data is missing or in another order, or no network is kept.
+        UserError: The data is missing or in another order, no network is kept, or another process
+            is at work on the study.
     """
+    with alone_in(outputs / "studies", lock=".corruptions.running"):
+        return _corruptions(root, outputs / "studies" / "corruptions.json", networks)
+
+
+def _corruptions(root: Path, path: Path, networks: Mapping[str, int]) -> dict[str, Any]:
     data = load("cifar10", root=root, val_size=0)
     if not data.official_order:
         raise UserError(
@@ -87,7 +94,7 @@ def corruptions(
     order = stratified_order(data.test.labels.numpy(), seed=SEED)
     order = order[: max(networks[name] for name in kept)]
     images = data.test[torch.from_numpy(order)]
-    store = Store(outputs / "studies" / "corruptions.json")
+    store = Store(path)
     results: dict[str, dict[str, Answers]] = {name: {} for name in kept}
     seconds = 0.0
     for what in ("clean", *CORRUPTIONS):

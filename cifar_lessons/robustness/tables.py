@@ -16,6 +16,7 @@ from cifar_lessons.evaluation.metrics import (
     Predictions,
     holm,
     paired_difference,
+    two_way,
     wilson_interval,
 )
 from cifar_lessons.tables import Markdown, Table, number_of
@@ -36,7 +37,7 @@ def card(name: str) -> Markdown:
     """Return one line that says how a study was measured, or the command that measures it."""
     study = runs.find_study(name)
     if study is None:
-        return Markdown(f"**Not recorded yet:** `{runs.study_command(name)} --record`")
+        return Markdown(f"**Not recorded yet:** `{runs.study_command(name)}`")
     facts, values = study["provenance"], study["values"]
     parts = [
         str(facts["device"]),
@@ -315,12 +316,12 @@ def change_without(seeds: Sequence[Predictions], chosen: npt.NDArray[np.int64]) 
     inside, rest = right[:, chosen], np.delete(right, chosen, axis=1)
     share = len(chosen) / right.shape[1]
     by_seed = share * (rest.mean(axis=1) - inside.mean(axis=1))
-    spread = sum(part.mean(axis=0).var(ddof=1) / part.shape[1] for part in (inside, rest))
+    spread = sum(two_way(part).image_variance for part in (inside, rest))
     return Estimate(
         float(by_seed.mean()),
         len(seeds),
         float(by_seed.var(ddof=1)) / len(seeds) if len(seeds) > 1 else 0.0,
-        share**2 * float(spread),
+        share**2 * spread,
     )
 
 

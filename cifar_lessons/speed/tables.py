@@ -35,7 +35,7 @@ def recorded(name: str) -> Study:
 
 def missing(name: str) -> Markdown:
     """Return what to run for a study that is not recorded."""
-    return Markdown(f"*Not recorded yet: `{runs.study_command(name)} --record` measures it.*")
+    return Markdown(f"*Not recorded yet: `{runs.study_command(name)}` measures it.*")
 
 
 def card(study: Study, name: str) -> Markdown:

@@ -18,7 +18,7 @@ ALPHA = 0.05
 
 def command() -> str:
     """Return what to type to measure and keep all that is missing."""
-    return f"{runs.study_command(STUDY)} --record"
+    return runs.study_command(STUDY)
 
 
 def card(study: Recorded | None) -> Markdown:

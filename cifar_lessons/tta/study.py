@@ -1,7 +1,7 @@
 """`cifar-lessons study tta`: every recorded network with weights, and every set of views.
 
 Each view goes through a network once, and all sets are averaged from that. A network that was
-measured with the same weights is not measured again, so the command goes on where it was stopped,
+recorded with the same weights is not measured again, so the command goes on where it was stopped,
 and after new runs are recorded it looks at these alone. What is scored on test is fixed in
 `view_sets`; weights of views are learned on the validation images, where a run held some out.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cifar_lessons import building, experiment, origins, recording, runs, runtime
+from cifar_lessons.atomic import alone_in
 from cifar_lessons.config import DataConfig, Recipe
 from cifar_lessons.data.cifar import Split
 from cifar_lessons.errors import UserError
@@ -45,7 +46,14 @@ Facts = dict[str, Any]  # ready for JSON
 Logits = dict[str, Floats]  # by view
 
 
-def study_tta(root: Path, *, record: bool = False, device: str = "auto", command: str = "") -> str:
+def study_tta(
+    root: Path,
+    *,
+    record: bool = False,
+    device: str = "auto",
+    command: str = "",
+    outputs: Path = Path("outputs"),
+) -> str:
     """Measure what is not measured yet, and return all of it as text.
 
     Args:
@@ -53,12 +61,20 @@ def study_tta(root: Path, *, record: bool = False, device: str = "auto", command
         record: Keep the study with the recorded runs, after each network.
         device: See `runtime.detect`.
         command: What the user typed.
+        outputs: Below it, in `studies/`, lies the lock of who records.
 
     Raises:
-        UserError: Nothing is there to look at, or it could not be recorded in the end.
+        UserError: Nothing is there to look at, it could not be recorded in the end, or another
+            process is recording it.
     """
-    if record:
-        origins.require_committed()
+    if not record:
+        return _study(root, record, device, command)
+    origins.require_committed()
+    with alone_in(outputs / "studies", lock=f".{STUDY}.running"):
+        return _study(root, record, device, command)
+
+
+def _study(root: Path, record: bool, device: str, command: str) -> str:
     kept = kept_runs()
     if not kept:
         raise UserError(

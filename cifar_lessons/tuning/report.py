@@ -9,7 +9,7 @@ from cifar_lessons.tuning.trials import Tuning, best, counted, noise, within_noi
 def card(tuning: Tuning | None) -> Markdown:
     """Return one line that says how a search was made, or how to make it."""
     if tuning is None:
-        return Markdown(f"**Not recorded yet:** `{study_command('tuning')} --record`")
+        return Markdown(f"**Not recorded yet:** `{study_command('tuning')}`")
     facts = tuning.provenance
     states = [t.state for t in tuning.trials]
     minutes = facts["train_seconds"] / 60

@@ -91,4 +91,4 @@ def test_nothing_recorded_says_what_to_run(tmp_path, monkeypatch):
     assert report.recorded() is None
     for show in (report.table, report.choice, report.agreement, report.card):
         assert "Not recorded yet: `cifar-lessons bench browser --record`" in str(show(None))
-    assert runs.study_command("browser") == "cifar-lessons bench browser"
+    assert runs.study_command("browser") == "cifar-lessons bench browser --record"

@@ -49,7 +49,7 @@ def test_finished_repeats_become_a_study_and_come_back(outputs, base):
 def test_what_is_not_recorded_is_none(tmp_path):
     assert study.recorded(root=tmp_path) is None
     assert (study.study_name("folds_base"), study.study_name("x")) == ("folds", "folds_x")
-    assert runs.study_command("folds") == "cifar-lessons folds folds_base --repeats 8"
+    assert runs.study_command("folds") == "cifar-lessons folds folds_base --repeats 8 --record"
 
 
 @pytest.mark.parametrize(

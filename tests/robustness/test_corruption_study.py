@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from cifar_lessons import building, recipes
+from cifar_lessons.atomic import alone_in
 from cifar_lessons.config import ViewsConfig
 from cifar_lessons.data import cifar
 from cifar_lessons.data.cifar import Split
@@ -121,6 +122,15 @@ def test_data_in_another_order_is_refused(keep, run, monkeypatch):
     twin = cifar.synthetic(num_train=40, num_test=40, val_size=10)  # in no official order
     monkeypatch.setattr(study, "load", lambda *a, **k: twin)
     with pytest.raises(UserError, match="needs the official order"):
+        run()
+
+
+def test_two_at_once_do_not_write_over_each_other(run, tmp_path):
+    folder = tmp_path / "outputs" / "studies"
+    with (
+        alone_in(folder, lock=".corruptions.running"),
+        pytest.raises(UserError, match="another process is at work in"),
+    ):
         run()
 
 

@@ -143,7 +143,7 @@ def test_our_count_stands_beside_the_published_one(copies):
 
 
 def test_the_change_without_some_images_by_hand():
-    right = np.array([[1, 1, 0, 0, 1, 1], [1, 0, 0, 1, 1, 1]])
+    right = np.array([[1, 1, 0, 0, 1, 1], [1, 1, 0, 1, 1, 1]])
     logits = np.stack([right, 1 - right], axis=2).astype(np.float32)
     seeds = [Predictions(seed, np.zeros(6, np.int64)) for seed in logits]
     found = tables.change_without(seeds, np.array([0, 4]))
@@ -151,10 +151,17 @@ def test_the_change_without_some_images_by_hand():
     assert found.mean == pytest.approx(differences.mean())
     assert found.n == 2
     assert found.seed_variance == pytest.approx(differences.var(ddof=1) / 2)
-    rest = right[:, [1, 2, 3, 5]].mean(0).var(ddof=1) / 4
-    assert found.image_variance == pytest.approx(
-        (2 / 6) ** 2 * rest
-    )  # all right on both: no spread
+    # All are right on the two that go, so these have no spread. Of the other four, what hangs on
+    # the seed is counted with the seeds.
+    rest = right[:, [1, 2, 3, 5]]
+    residual = rest - rest.mean(1, keepdims=True) - rest.mean(0) + rest.mean()
+    hangs_on_both = (residual**2).sum() / 3 / (2 * 4)
+    images = rest.mean(0).var(ddof=1) / 4 - hangs_on_both
+    assert images > 0
+    assert found.image_variance == pytest.approx((2 / 6) ** 2 * images)
+    one = tables.change_without(seeds[:1], np.array([0, 4]))
+    assert one.seed_variance == 0
+    assert one.image_variance == pytest.approx((2 / 6) ** 2 * rest[0].var(ddof=1) / 4)
     assert tables.change_without(seeds[:1], np.array([0, 4])).seed_variance == 0
 
 

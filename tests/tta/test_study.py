@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from cifar_lessons import building, experiment, origins, runs
+from cifar_lessons.atomic import alone_in
 from cifar_lessons.config import DataConfig, Recipe
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.merging import learn, merge
@@ -111,9 +112,10 @@ def test_it_records_after_each_network_and_goes_on_where_it_was_stopped(
 
     monkeypatch.setattr(study, "measure", until_two)
     with pytest.raises(KeyboardInterrupt):
-        study.study_tta(None, record=True)
+        study.study_tta(None, record=True, outputs=tmp_path)
     assert set(runs.load_study("tta")["values"]["networks"]) == {"one"}
-    text = study.study_tta(None, record=True, command="cifar-lessons study tta --record")
+    command = "cifar-lessons study tta --record"
+    text = study.study_tta(None, record=True, command=command, outputs=tmp_path)
     assert measured == ["one", "two", "two"]
     assert "one (1 of 2): measured already" in capsys.readouterr().out
     assert text.endswith(f"recorded {runs.runs_root() / 'studies' / 'tta.json'}")
@@ -126,12 +128,12 @@ def test_it_records_after_each_network_and_goes_on_where_it_was_stopped(
     assert json.loads(json.dumps(stored)) == stored
 
 
-def test_new_weights_or_new_sets_are_measured_again(kept, monkeypatch, capsys):
+def test_new_weights_or_new_sets_are_measured_again(kept, monkeypatch, capsys, tmp_path):
     kept("one")
-    study.study_tta(None, record=True)
+    study.study_tta(None, record=True, outputs=tmp_path)
     first = runs.load_study("tta")["values"]
     kept("one", seed=1)
-    study.study_tta(None, record=True)
+    study.study_tta(None, record=True, outputs=tmp_path)
     second = runs.load_study("tta")["values"]
     assert "measured already" not in capsys.readouterr().out
     assert (
@@ -139,7 +141,7 @@ def test_new_weights_or_new_sets_are_measured_again(kept, monkeypatch, capsys):
         != (second["networks"]["one"]["facts"]["weights"])
     )
     monkeypatch.setattr(study, "is_current", lambda values: False)
-    study.study_tta(None, record=True)
+    study.study_tta(None, record=True, outputs=tmp_path)
     assert "measured already" not in capsys.readouterr().out
 
 
@@ -154,7 +156,7 @@ def test_without_record_nothing_is_written_and_the_table_shown(kept):
 
 
 def test_no_kept_network_and_uncommitted_code_are_told_before_anything_is_measured(
-    kept, monkeypatch
+    kept, monkeypatch, tmp_path
 ):
     with pytest.raises(UserError, match="keeps weights; record one first, such as"):
         study.study_tta(None)
@@ -162,7 +164,17 @@ def test_no_kept_network_and_uncommitted_code_are_told_before_anything_is_measur
     monkeypatch.setattr(origins, "is_dirty", lambda: True)
     monkeypatch.setattr(study, "measure", lambda *_: 1 / 0)
     with pytest.raises(UserError, match="--record needs committed code"):
-        study.study_tta(None, record=True)
+        study.study_tta(None, record=True, outputs=tmp_path)
+
+
+def test_two_at_once_do_not_record_over_each_other(kept, tmp_path, monkeypatch):
+    kept("one")
+    monkeypatch.setattr(study, "measure", lambda *_: 1 / 0)
+    with (
+        alone_in(tmp_path / "studies", lock=".tta.running"),
+        pytest.raises(UserError, match="another process is at work in"),
+    ):
+        study.study_tta(None, record=True, outputs=tmp_path)
 
 
 def test_a_cell_counts_beside_the_plain_view():

@@ -8,7 +8,7 @@ from cifar_lessons.tuning.trials import Repeats, best
 
 
 def test_without_a_record_everything_says_so():
-    command = f"{runs.study_command('tuning')} --record"
+    command = runs.study_command("tuning")
     assert report.card(None) == f"**Not recorded yet:** `{command}`"
     for table in (report.leaders_table(None), report.repeats_table(None)):
         assert table.rows == []
