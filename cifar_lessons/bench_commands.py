@@ -260,7 +260,8 @@ def latency(
         device: cpu or cuda.
         quick: 10 calls and the accuracy on 100 images: a try, and no result.
         data: Folder of the data; else CIFAR_LESSONS_DATA, else ~/.cache/cifar-lessons.
-        record: Keep the result with the recorded runs, as the study `bench_latency`.
+        record: Keep the result with the recorded runs, as the study `bench_latency`, or
+            `bench_latency_cuda` of a GPU.
     """
     if record and quick:
         raise UserError("a quick try is not recorded; leave --quick out, or --record")
@@ -277,7 +278,8 @@ def latency(
         data=data,
         command=typed(),
     )
-    _show(format_result(result), "bench_latency", result, record)
+    study = "bench_latency" if device == "cpu" else "bench_latency_cuda"
+    _show(format_result(result), study, result, record)
 
 
 def browser(

@@ -19,12 +19,15 @@ from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.evaluation.metrics import Predictions
 from cifar_lessons.fields import from_dict
 from cifar_lessons.judges import JUDGES
+from cifar_lessons.pretraining import results as probes
 from cifar_lessons.tables import Cell, Markdown, Table
 from cifar_lessons.tta import results as tta
 from cifar_lessons.verdicts import Claim, Evidence, Finding, Verdict, percent
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 LEDGER = "claims.html"
+# Studies of recorded networks, without those whose weights have changed since.
+FRESH = {tta.STUDY: tta.fresh_only, probes.STUDY: probes.fresh_only}
 VERDICTS: tuple[Verdict, ...] = ("reproduced", "corrected", "not measurable here", "open")
 
 
@@ -153,7 +156,7 @@ class _Store:
         if found is None:
             return None
         values: dict[str, Any] = found["values"]
-        return dict(tta.fresh_only(values, self.root)) if name == tta.STUDY else values
+        return FRESH[name](values, self.root) if name in FRESH else values
 
     def evidence(self, claim: Claim) -> Evidence:
         """Return what there is for a claim."""

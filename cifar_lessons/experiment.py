@@ -423,7 +423,11 @@ def _answered(
         UserError: Several processes train together and something is left to ask: that is work for
             one, during which the others would count it as lost.
     """
-    provenance["teacher"] = {"name": teacher.name, "digest": teacher.digest}
+    provenance["teacher"] = {
+        "name": teacher.name,
+        "digest": teacher.digest,
+        "weights": teacher.weights,
+    }
     if runtime.group.size > 1:
         if teacher.missing(recipe.epochs):
             raise UserError(

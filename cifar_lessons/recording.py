@@ -25,12 +25,14 @@ from cifar_lessons.runs import (
     MissingRun,
     Run,
     StaleRun,
+    built_on,
     called,
     read_run,
     run_key,
     runs_root,
     study_command,
     train_command,
+    weights_digest,
 )
 
 RECORDS = "make the folder of recorded runs (CIFAR_LESSONS_RUNS, else book/runs) writable"
@@ -207,8 +209,7 @@ def _recordable(
     if changed:
         raise StaleRun(f"{source} was made with other settings ({'; '.join(changed)}); {afresh}")
     require_presentable(run, afresh)
-    if recipe.init is not None:
-        _require_same_start(run, recipe.init, root, afresh)
+    _require_recorded(built_on(run, recipe), run, root, afresh)
     band, got = recipe.expects, run.final.get("test_accuracy", 0.0)  # a search has none
     if band and not band.low <= got <= band.high and not surprise:
         raise UserError(
@@ -219,17 +220,19 @@ def _recordable(
     return facts
 
 
-def _require_same_start(run: Run, init: str, root: Path, mend: str) -> None:
-    """Raise unless a run began with the recorded weights of another."""
-    try:
-        kept = read_run(root / init / "seed0").weights or {}
-    except MissingRun:
-        raise MissingRun(
-            f"{run.folder} began with weights of {init} that are not recorded; record {init}, "
-            f"{mend}"
-        ) from None
-    if kept.get("sha256") != run.provenance["init"]["digest"]:
-        raise StaleRun(f"{run.folder} began with other weights than the recorded {init}'s; {mend}")
+def _require_recorded(weights: Mapping[str, str], run: Run, root: Path, mend: str) -> None:
+    """Raise unless the weights that a run is built on are the recorded ones."""
+    for name, digest in weights.items():
+        recorded = weights_digest(name, root)
+        if recorded is None:
+            raise MissingRun(
+                f"{run.folder} is built on weights of {name} that are not recorded; record {name}, "
+                f"{mend}"
+            )
+        if recorded != digest:
+            raise StaleRun(
+                f"{run.folder} is built on other weights than the recorded {name}'s; {mend}"
+            )
 
 
 def require_presentable(run: Run, mend: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cifar_lessons.config import Recipe, in_fold, planned_runs
+from cifar_lessons.config import Distillation, Recipe, in_fold, planned_runs
 from cifar_lessons.errors import UserError, suggest
 from cifar_lessons.evaluation.metrics import Predictions
 from cifar_lessons.fields import differences
@@ -197,7 +197,8 @@ def load_run(recipe: Recipe, *, seed: int = 0, root: Path | None = None) -> Run:
 
     Raises:
         MissingRun: It was never recorded.
-        StaleRun: It was recorded with other settings; the message names the field.
+        StaleRun: It was recorded with other settings, and the message names the field; or it is
+            built on weights that are no longer the recorded ones.
     """
     if recipe.data.folds:  # the seed of a run draws its partition
         recipe = in_fold(recipe, recipe.data.fold, folds=recipe.data.folds, seed=seed)
@@ -212,7 +213,37 @@ def load_run(recipe: Recipe, *, seed: int = 0, root: Path | None = None) -> Run:
             f"{called(recipe, seed)} was recorded with other settings ({'; '.join(changed)}): "
             f"run {again}"
         )
+    for name, digest in built_on(run, recipe).items():
+        if (now := weights_digest(name, root)) not in (digest, None):
+            raise StaleRun(
+                f"{called(recipe, seed)} is built on other weights than those of {name} that are "
+                f"recorded now: run {again}"
+            )
     return run
+
+
+def built_on(run: Run, recipe: Recipe) -> dict[str, str]:
+    """Return whose weights a run began with or was taught by, and their sha256 as it noted it."""
+    begun, taught = (run.provenance.get(part, {}) for part in ("init", "teacher"))
+    found = {}
+    if recipe.init is not None and "digest" in begun:
+        found[recipe.init] = str(begun["digest"])
+    # Older runs did not note it.
+    if isinstance(recipe.objective, Distillation) and "weights" in taught:
+        found[recipe.objective.teacher] = str(taught["weights"])
+    return found
+
+
+def weights_digest(name: str, root: Path | None = None) -> str | None:
+    """Return the sha256 of the recorded weights of a recipe's seed 0, or None where none are kept.
+
+    Args:
+        name: Of the recipe.
+        root: Folder of the recorded runs; see `runs_root`.
+    """
+    folder = (root or runs_root()) / name / "seed0"
+    kept = read_run(folder).weights if (folder / "run.json").exists() else None
+    return None if kept is None else str(kept["sha256"])
 
 
 def load_seeds(recipe: Recipe, *, root: Path | None = None) -> list[Run]:
@@ -279,6 +310,7 @@ def status(recipe: Recipe, *, root: Path | None = None) -> list[tuple[int, str, 
 MEASURED_BY = {
     "bench_input": "bench input",
     "bench_latency": "bench latency",
+    "bench_latency_cuda": "bench latency --device cuda",
     "bench_precision": "bench precision",
     "bench_scaling": "bench scaling",
     "bench_ideas": "bench speedrun --ideas",

@@ -31,7 +31,13 @@ def teacher_of(
     """
     if not isinstance(recipe.objective, Distillation):
         return None
-    run = run_of(recipe, recipe.objective.teacher, out)
+    wanted = recipes.get(recipe.objective.teacher)
+    if wanted.pretrains or wanted.objective.kind == "search":
+        raise UserError(
+            f"{wanted.name} learns to tell no classes apart ({wanted.about}), so it can't teach "
+            f"{recipe.name}; name another with --set objective.teacher=RECIPE"
+        )
+    run = run_of(recipe, wanted.name, out)
     taught = from_dict(DataConfig, run.recipe["data"])
     if taught.dataset != recipe.data.dataset:
         raise UserError(
@@ -61,7 +67,7 @@ def teacher_of(
 
 
 def run_of(recipe: Recipe, teacher: str, out: Path, *, part: str = "teacher") -> runs.Run:
-    """Return the recorded run that a recipe builds on, else one of the user's own.
+    """Return the recorded run that a recipe builds on if it keeps weights, else the user's own.
 
     Args:
         recipe: That builds on it.
@@ -72,21 +78,27 @@ def run_of(recipe: Recipe, teacher: str, out: Path, *, part: str = "teacher") ->
     Raises:
         UserError: Neither is there, or the user's own has other settings.
     """
-    wanted = recipes.get(teacher)
+    wanted, lacks = recipes.get(teacher), "is not trained yet"
     try:
-        found = runs.load_run(wanted)
+        recorded = runs.load_run(wanted)
     except runs.MissingRun:
-        folder = out / teacher / "seed0"
-        if not (folder / "run.json").exists():
-            raise UserError(
-                f"{teacher}, the {part} of {recipe.name}, is not trained yet: "
-                f"`cifar-lessons train {teacher} --out {out}` comes first"
-            ) from None
-        found = runs.read_run(folder)
-        changed = differences(found.recipe, wanted)
-        if changed:
-            raise UserError(
-                f"{folder} holds a {teacher} of other settings ({changed[0]}); train it again in "
-                "another folder with --out"
-            ) from None
+        pass
+    except runs.StaleRun:
+        lacks = "was recorded with other settings"
+    else:
+        if recorded.weights:
+            return recorded
+        lacks = "was recorded without its weights"
+    folder = out / teacher / "seed0"
+    if not (folder / "run.json").exists():
+        raise UserError(
+            f"{teacher}, the {part} of {recipe.name}, {lacks}: "
+            f"`cifar-lessons train {teacher} --out {out}` comes first"
+        )
+    found = runs.read_run(folder)
+    if changed := differences(found.recipe, wanted):
+        raise UserError(
+            f"{folder} holds a {teacher} of other settings ({changed[0]}); train it again in "
+            "another folder with --out"
+        )
     return found

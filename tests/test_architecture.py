@@ -63,7 +63,7 @@ RULES: dict[str, list[str]] = {
     ],
     "enas.figures": ["canvas", "config", "enas.results", "enas.space"],
     "enas.report": [
-        *("enas.cost", "enas.results", "enas.space", "reports", "tables"),
+        *("enas.cost", "enas.results", "enas.space", "recipes", "reports", "runs", "tables"),
     ],
     "enas.command": [
         *("config", "enas", "errors", "experiment", "recipes", "runs", "typed"),
@@ -96,7 +96,7 @@ RULES: dict[str, list[str]] = {
     ],
     "claims": [
         *("config", "errors", "evaluation.metrics", "judges", "recipes", "runs", "tables"),
-        *("tta.results", "verdicts"),
+        *("pretraining.results", "tta.results", "verdicts"),
     ],
     "reports": ["config", "evaluation.metrics", "recipes", "runs", "tables", "targets"],
     "canvas": [],

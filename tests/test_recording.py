@@ -10,7 +10,7 @@ from records import PROVENANCE, write_folds
 from safetensors.numpy import load_file
 
 from cifar_lessons import recipes, recording, runs
-from cifar_lessons.config import Recipe
+from cifar_lessons.config import Distillation, Recipe
 from cifar_lessons.errors import UserError
 from cifar_lessons.evaluation.metrics import Predictions, accuracy
 from cifar_lessons.fields import override
@@ -242,10 +242,32 @@ def test_first_weights_must_be_those_that_are_recorded(folders, recipe, monkeypa
         folders.record(later)
     folders.write(first)
     kept = folders.record(first).weights["sha256"]
-    with pytest.raises(StaleRun, match="began with other weights than the recorded first's"):
+    with pytest.raises(StaleRun, match="is built on other weights than the recorded first's"):
         folders.record(later)
     folders.write(later, init={"name": "first seed0", "digest": kept})
     assert folders.record(later).name == "later"
+    assert runs.load_run(later, root=folders.root).name == "later"
+    # A later record of the weights makes the run stale.
+    (folders.root / "first" / "seed0" / "run.json").write_text(
+        (folders.root / "first" / "seed0" / "run.json").read_text().replace(kept, "1" * 64)
+    )
+    with pytest.raises(StaleRun, match="built on other weights than those of first that are reco"):
+        runs.load_run(later, root=folders.root)
+
+
+def test_a_teacher_must_be_the_recorded_one_where_the_run_notes_it(folders, recipe, monkeypatch):
+    first = dataclasses.replace(recipe, name="first", keep_weights=True)
+    later = dataclasses.replace(recipe, name="later", objective=Distillation(teacher="first"))
+    for made in (first, later):
+        monkeypatch.setitem(recipes.RECIPES, made.name, lambda made=made: made)
+    folders.write(first)
+    kept = folders.record(first).weights["sha256"]
+    folders.write(later, teacher={"name": "first seed0", "weights": "0" * 64})
+    with pytest.raises(StaleRun, match="is built on other weights than the recorded first's"):
+        folders.record(later)
+    for teacher in ({"name": "first seed0", "weights": kept}, {"name": "first seed0"}):
+        folders.write(later, teacher=teacher)
+        assert folders.record(later).name == "later"
 
 
 def test_a_recipe_that_plans_no_runs_says_what_it_is(folders, recipe):

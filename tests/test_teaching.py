@@ -1,6 +1,8 @@
 """Mirrors cifar_lessons/teaching.py: a student from its recipe to its run, on made-up data."""
 
 import dataclasses
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from cifar_lessons.config import (
 from cifar_lessons.data.cifar import Cifar, synthetic
 from cifar_lessons.errors import UserError
 from cifar_lessons.runtime import Runtime
-from cifar_lessons.teaching import teacher_of
+from cifar_lessons.teaching import run_of, teacher_of
 
 FP32 = Runtime(device=torch.device("cpu"), precision="fp32")
 BIG = Recipe(
@@ -82,6 +84,7 @@ def test_a_student_learns_and_its_run_says_from_whom(data, out):
     run = runs.read_run(folder)
     assert run.recipe["objective"]["kind"] == "distillation"
     assert run.provenance["teacher"]["name"] == "big seed0"
+    assert re.fullmatch("[0-9a-f]{64}", run.provenance["teacher"]["weights"])
     assert [row["epoch"] for row in run.history] == [1, 2]
     assert all(0 <= row["train_agreement"] <= 1 for row in run.history)
 
@@ -138,6 +141,25 @@ def test_a_teacher_of_other_settings_or_classes_is_refused(data, out, monkeypatc
     hundred = dataclasses.replace(SMALL, data=dataclasses.replace(SMALL.data, dataset="cifar100"))
     with pytest.raises(UserError, match="knows the classes of cifar10, and small learns cifar100"):
         teacher_of(hundred, data, seed=0, out=out, runtime=FP32)
+
+
+def test_a_record_without_weights_gives_way_to_ones_own_run(data, out, tmp_path, monkeypatch):
+    monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path / "recorded"))
+    shutil.copytree(out / "big" / "seed0", tmp_path / "recorded" / "big" / "seed0")
+    assert run_of(SMALL, "big", out).folder == out / "big" / "seed0"
+    with pytest.raises(UserError, match="big, the teacher of small, was recorded without its wei"):
+        run_of(SMALL, "big", tmp_path / "empty")
+    longer = dataclasses.replace(BIG, epochs=3)
+    monkeypatch.setitem(recipes.RECIPES, "big", lambda: longer)
+    with pytest.raises(UserError, match="big, the teacher of small, was recorded with other sett"):
+        run_of(SMALL, "big", tmp_path / "empty")
+
+
+@pytest.mark.parametrize("teacher", ["simclr_w16", "enas_search"])
+def test_what_knows_no_classes_cannot_teach(data, out, teacher):
+    wrong = dataclasses.replace(SMALL, objective=Distillation(teacher=teacher))
+    with pytest.raises(UserError, match=f"{teacher} learns to tell no classes apart"):
+        teacher_of(wrong, data, seed=0, out=out, runtime=FP32)
 
 
 def test_an_unknown_teacher_offers_the_nearest_name(data, out):

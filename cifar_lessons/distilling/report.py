@@ -11,7 +11,7 @@ from cifar_lessons.distilling.results import STUDY, Recorded, Values, share_of
 from cifar_lessons.evaluation.metrics import Estimate, mean_interval, paired_difference
 from cifar_lessons.reports import RunsByLabel
 from cifar_lessons.runs import Run
-from cifar_lessons.tables import Markdown, Table
+from cifar_lessons.tables import Markdown, Table, number_of
 
 NOTHING = "Nothing is recorded yet."
 
@@ -132,18 +132,23 @@ def chosen_note(found: RunsByLabel) -> Markdown:
     """Return which runs are best on their validation images: what may be chosen, and is.
 
     Args:
-        found: Runs by label; those without a validation split are left out.
+        found: Runs by label; those without a validation split are left out, and seeds that not all
+            others have.
     """
     scores = {
-        label: fmean(run.final["val_accuracy"] for run in seeds)
+        label: {run.seed: run.final["val_accuracy"] for run in seeds}
         for label, seeds in found.items()
         if all("val_accuracy" in run.final for run in seeds)
     }
-    if not scores:
+    shared = sorted(set.intersection(*(set(seeds) for seeds in scores.values()))) if scores else []
+    if not shared:
         return Markdown("")
-    best = max(scores, key=lambda label: scores[label])
-    listed = ", ".join(f"{label} {100 * score:.2f} %" for label, score in scores.items())
-    return Markdown(f"Mean validation accuracy: {listed}. It would choose **{best}**.")
+    means = {label: fmean(seeds[s] for s in shared) for label, seeds in scores.items()}
+    best = max(means, key=lambda label: means[label])
+    listed = ", ".join(f"{label} {100 * mean:.2f} %" for label, mean in means.items())
+    dropped = any(len(seeds) > len(shared) for seeds in scores.values())
+    over = f" over the {number_of(len(shared), 'seed')} that all have" if dropped else ""
+    return Markdown(f"Mean validation accuracy{over}: {listed}. It would choose **{best}**.")
 
 
 def costs_table(

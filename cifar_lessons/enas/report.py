@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from cifar_lessons import reports
+from cifar_lessons import recipes, reports, runs
 from cifar_lessons.enas.cost import multiplications
 from cifar_lessons.enas.results import Alone, Ranking, Search, label_of
 from cifar_lessons.enas.space import made_of
@@ -76,13 +76,21 @@ def networks_table(networks: Sequence[Alone]) -> Table:
 
 
 def missing(networks: Sequence[str]) -> Markdown:
-    """Return which of some recipes are not recorded, in one line with one command."""
-    gone = [name for name in networks if not reports.available([name])]
-    if not gone:
+    """Return which seeds of some recipes are not recorded, in one line with the first's command."""
+    listed, commands = [], []
+    for recipe in map(recipes.get, networks):
+        gone = [seed for seed, state, _ in runs.status(recipe) if state != "fresh"]
+        if not gone:
+            continue
+        some = f" (seed {', '.join(map(str, gone))})" if len(gone) < recipe.seeds else ""
+        listed.append(f"`{recipe.name}`{some}")
+        commands += [(recipe, seed) for seed in gone]
+    if not listed:
         return Markdown("")
+    recipe, seed = commands[0]
     return Markdown(
-        f"**Not recorded yet:** {', '.join(f'`{name}`' for name in gone)}. For each: "
-        f"`cifar-lessons train {gone[0]} --seed 0`, then `cifar-lessons record {gone[0]} --seed 0`."
+        f"**Not recorded yet:** {', '.join(listed)}. For each seed, such as the first: "
+        f"`{runs.train_command(recipe, seed)}`, then `{runs.record_command(recipe, seed)}`."
     )
 
 

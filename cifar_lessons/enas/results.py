@@ -110,6 +110,14 @@ def label_of(name: str) -> str:
     return words.get(base, base.removeprefix("enas_").replace("random", "random "))
 
 
+def planned(*, same_width: bool = False) -> list[str]:
+    """Return the recipes of `alone`, recorded or not."""
+    if not same_width:
+        return list(ALONE)
+    names = [base if base in MATCHED_ANYWAY else f"{base}_w{WIDTH}" for base in ALONE]
+    return [name for name in names if name in MAKERS]
+
+
 def alone(*, same_width: bool = False, root: Path | None = None) -> list[Alone]:
     """Return what is recorded of the networks that were trained alone, in the order of the recipes.
 
@@ -118,10 +126,7 @@ def alone(*, same_width: bool = False, root: Path | None = None) -> list[Alone]:
         root: Folder of the recorded runs; see `runs.runs_root`.
     """
     found = []
-    for base in ALONE:
-        name = base if not same_width or base in MATCHED_ANYWAY else f"{base}_w{WIDTH}"
-        if name not in MAKERS:
-            continue
+    for name in planned(same_width=same_width):
         recipe = recipes.get(name)
         seeds = tuple(run for _, _, run in runs.status(recipe, root=root) if run is not None)
         if seeds:

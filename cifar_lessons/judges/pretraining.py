@@ -45,7 +45,12 @@ def c16(claim: Claim, evidence: Evidence) -> Finding:
         )
     else:
         unclear = [s for s, side in zip(limited, where, strict=True) if not side]
-        reason = f"the interval at {_list(unclear)} is too wide to tell"
+        narrow = [s for s in unclear if 100 * gains[s].half_width <= claim.numbers["resolution"]]
+        if narrow:
+            edge = f"{100 * low:g} to {100 * high:g}"
+            reason = f"the interval at {_list(narrow)} reaches over an edge of {edge} points"
+        else:
+            reason = f"the interval at {_list(unclear)} is too wide to tell"
     reason += "; without the share of labels the number says little"
     ours = "; ".join(f"{_share(share)}: {points(gain)}" for share, gain in gains.items())
     details = _details(claim, evidence, gains)

@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 from cifar_lessons.canvas import MARKERS, BookFigure, empty_figure, new_axes, use_book_style
 from cifar_lessons.evaluation.metrics import Estimate, mean_interval
 from cifar_lessons.pretraining.report import Trained
-from cifar_lessons.pretraining.results import SHARES, Recorded, spelled
+from cifar_lessons.pretraining.results import MUST, SHARES, Recorded, spelled
 
 
 def share_curves(trained: Trained, probes: Recorded | None) -> Figure:
@@ -48,12 +48,18 @@ def _curve(
     axes: Axes, points: dict[float, Estimate], *, label: str, line: str, index: int, of: int
 ) -> None:
     """Draw one line with error bars, moved aside a little so that bars do not hide each other."""
-    shares = sorted(points)
+    # A share that the claim needs and nobody has measured yet is a gap in the line.
+    gaps = {s for s in MUST if min(points) < s < max(points)} - points.keys()
+    shares = sorted({*points, *gaps})
+    height, error = (
+        [getattr(points[s], part) if s in points else np.nan for s in shares]
+        for part in ("mean", "half_width")
+    )
     aside = 1.025 ** (index - (of - 1) / 2)
     axes.errorbar(
         [share * aside for share in shares],
-        [points[s].mean for s in shares],
-        yerr=[points[s].half_width for s in shares],
+        height,
+        yerr=error,
         fmt=f"{line}{MARKERS[index % len(MARKERS)]}",
         color=f"C{index}",
         markersize=5,

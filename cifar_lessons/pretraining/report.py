@@ -42,7 +42,7 @@ def shares_table(trained: Trained, probes: Recorded | None) -> Table:
     caption = (
         "Test accuracy by share of the labels, with its 95 % interval over draws (seeds, at all "
         "labels) and test images; for fine-tuned networks, then, the points above from scratch. "
-        "Linear: a linear classifier on frozen features."
+        "With n = 1 it covers test images only. Linear: a linear classifier on frozen features."
     )
     return Table(columns, rows, caption if rows else NOTHING)
 
@@ -56,7 +56,7 @@ def _cell(trained: Trained, arm: str, share: float) -> str:
     gained = None if arm == SCRATCH else gain(trained, arm, share)
     if gained is None:
         return told
-    ends = f"({100 * gained.low:+.1f} to {100 * gained.high:+.1f})"
+    ends = f"({100 * gained.low:+.1f} to {100 * gained.high:+.1f}{_one(gained)})"
     return f"{told}: {100 * gained.mean:+.1f} {ends}".replace("-", "−")
 
 
@@ -83,7 +83,14 @@ def gain(trained: Trained, arm: str, share: float) -> Estimate | None:
 
 def _percent(e: Estimate | None) -> str:
     """Return an accuracy with its interval."""
-    return "–" if e is None else f"{100 * e.mean:.1f} ({100 * e.low:.1f} to {100 * e.high:.1f})"
+    if e is None:
+        return "–"
+    return f"{100 * e.mean:.1f} ({100 * e.low:.1f} to {100 * e.high:.1f}{_one(e)})"
+
+
+def _one(e: Estimate) -> str:
+    """Return a mark for an interval that knows one draw alone, so covers test images only."""
+    return "; n = 1" if e.n == 1 else ""
 
 
 # --- What it costs -----------------------------------------------------------------------------

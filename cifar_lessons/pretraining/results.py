@@ -154,9 +154,20 @@ def recorded(root: Path | None = None) -> Recorded | None:
     study = runs.find_study(STUDY, root=root)
     if study is None or not is_current(study["values"]):
         return None
-    networks, weights = study["values"]["networks"], kept(root)
-    changed = tuple(
-        name for name, digest in weights.items() if networks.get(name, {}).get("weights") != digest
-    )
-    probes = {n: p for n, p in probes_of(study["values"]).items() if n not in changed}
-    return Recorded(probes, study["provenance"], changed)
+    probes = probes_of(fresh_only(study["values"], root))
+    return Recorded(probes, study["provenance"], tuple(n for n in kept(root) if n not in probes))
+
+
+def fresh_only(values: Mapping[str, Any], root: Path | None = None) -> dict[str, Any]:
+    """Return a study without the networks whose weights are no longer the recorded ones.
+
+    Args:
+        values: Of the study.
+        root: Folder of the recorded runs; see `runs.runs_root`.
+    """
+    digests = {UNTRAINED: "", **kept(root)}
+    found = values["networks"].items()
+    return {
+        **values,
+        "networks": {n: facts for n, facts in found if digests.get(n) == facts["weights"]},
+    }

@@ -67,6 +67,7 @@ class Teacher:
             cache: Folder in which a folder `digest` keeps the answers; None keeps them in memory.
         """
         self.name = name
+        self.weights = weights
         self._model = model
         self._loader = TrainLoader(split, data, batch_size=BATCH, seed=seed, device=runtime.device)
         self._runtime = runtime

@@ -209,7 +209,7 @@ def recorded(root: Path | None = None) -> Recorded | None:
     return Recorded(fresh, study["provenance"], tuple(n for n in _digests(root) if n not in fresh))
 
 
-def fresh_only(values: Values, root: Path | None = None) -> Values:
+def fresh_only(values: Values, root: Path | None = None) -> dict[str, Any]:
     """Return a study without the networks whose weights are no longer the recorded ones.
 
     Args:

@@ -73,7 +73,13 @@ def test_the_gain_on_validation_is_shown_where_it_is_stored(students):
     table = report.arms_table(students, base="labels")
     assert column(table, "The same on validation")[1].startswith("+10.00 (")
     note = report.chosen_note({arm: students[arm] for arm in ("labels", "right")})
-    assert "labels 50.00 %, right 60.00 %. It would choose **right**." in note
+    assert note == (
+        "Mean validation accuracy over the 2 seeds that all have: labels 50.00 %, right 60.00 %. "
+        "It would choose **right**."
+    )
+    # A seed that only one side has decides nothing.
+    students["labels"][2].final["val_accuracy"] = 0.99
+    assert report.chosen_note({arm: students[arm] for arm in ("labels", "right")}) == note
 
 
 def test_agreement_is_with_the_teachers_stored_answers(students):

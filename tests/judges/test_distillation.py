@@ -98,5 +98,9 @@ def test_c15_shows_what_a_teacher_brings_holm_corrected_and_other_widths(judge, 
     assert details[3].startswith("mobilenet_w05_article against mobilenet_w05: ")
     assert details[4].startswith("mobilenet_w05_kd against mobilenet_w05: +")
     assert len(details) == 5
+    assert "Holm" not in "".join(details)  # two of four arms: nobody knows yet what to correct for
+    arms |= {"mobilenet_w05_kd_soft": 0.85, "mobilenet_w05_dkd": 0.85}
+    details = judge("C15", evidence(arms, 3, **more)).details
+    assert [line.count("Holm") for line in details] == [0, 0, 0, 1, 1, 1, 1]
     without = {name: arms[name] for name in SIZES}
     assert len(judge("C15", evidence(without, 1, parameters=SIZES)).details) == 1

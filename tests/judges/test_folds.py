@@ -68,4 +68,4 @@ def test_c04_is_open_until_the_study_is_recorded(monkeypatch, tmp_path):
     monkeypatch.setenv("CIFAR_LESSONS_RUNS", str(tmp_path))
     [row] = claims.rows(["C04"])
     assert (row.finding.verdict, row.missing) == ("open", ("study folds",))
-    assert row.command == "cifar-lessons folds folds_base --repeats 8"
+    assert row.command == "cifar-lessons folds folds_base --repeats 8 --record"

@@ -57,6 +57,12 @@ def test_c16_is_open_where_the_interval_is_wide(judge, evidence, one):
     assert "the interval at 1 % and 10 % is too wide to tell" in found.reason
 
 
+def test_c16_tells_a_near_miss_from_a_wide_interval(judge, evidence):
+    found = judge("C16", evidence(accuracies(0.15, 0.056), seeds=3))
+    assert found.verdict == "open"
+    assert "the interval at 10 % reaches over an edge of 4.5 to 5.5 points" in found.reason
+
+
 def test_c16_tells_what_became_of_the_prediction(judge, evidence):
     lines = "\n".join(judge("C16", evidence(accuracies(0.15, 0.08, -0.01), seeds=3)).details)
     assert "1 %: inside the predicted +10 to +20" in lines

@@ -56,6 +56,10 @@ def test_a_network_with_other_weights_is_left_out_and_named(few, recorded):
     assert study is not None
     assert study.missing == ("simclr_w16",)
     assert set(study.probes) == {"untrained"}
+    # The ledger's judge sees the same networks.
+    [claim] = [c for c in claims.load_claims() if c.id == "C16"]
+    seen = claims._Store(None).evidence(claim).studies["probes"]
+    assert set(seen["networks"]) == {"untrained"}
 
 
 def test_without_a_study_of_today_there_is_none(recorded, values, provenance):

@@ -100,7 +100,8 @@ def test_networks_whose_weights_changed_are_left_out_and_named(kept, values):
     assert found is not None
     assert (list(found.networks), found.missing) == (["weak"], (late.name,))
     # The ledger's judge sees the same networks.
-    evidence = claims._Store(None).evidence(claims.load_claims()[17])
+    [claim] = [c for c in claims.load_claims() if c.id == "C18"]
+    evidence = claims._Store(None).evidence(claim)
     assert list(evidence.studies["tta"]["networks"]) == ["weak"]
     write({**values, "revision": 0})
     assert results.recorded() is None
