@@ -214,7 +214,7 @@ def load_run(recipe: Recipe, *, seed: int = 0, root: Path | None = None) -> Run:
             f"run {again}"
         )
     for name, digest in built_on(run, recipe).items():
-        if (now := weights_digest(name, root)) not in (digest, None):
+        if weights_digest(name, root) not in (digest, None):
             raise StaleRun(
                 f"{called(recipe, seed)} is built on other weights than those of {name} that are "
                 f"recorded now: run {again}"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cifar_lessons import recipes, recording
+from cifar_lessons import claims, recipes, recording
 from cifar_lessons.pretraining import results
 
 
