@@ -42,6 +42,7 @@ def train(
     if seconds <= 0:
         raise UserError(f"--seconds must be > 0, got {seconds:g}; try --seconds 270")
     _check_recordable(record)
+    _check_images(record, data)
     from cifar_lessons.benchmark import bench_train, format_result
 
     result = bench_train(model=model, seconds=seconds, data=data, ladder=ladder, command=typed())
@@ -69,6 +70,7 @@ def input_(
         record: Keep the result with the recorded runs, as the study `bench_input`.
     """
     _check_recordable(record)
+    _check_images(record, data)
     from cifar_lessons.speed import tables
     from cifar_lessons.speed.pipelines import bench_input
 
@@ -161,6 +163,7 @@ def profile(
         record: Keep the result with the recorded runs, as the study `profile`.
     """
     _check_recordable(record)
+    _check_images(record, data)
     from cifar_lessons.speed import tables
     from cifar_lessons.speed.breakdown import bench_profile
 
@@ -193,6 +196,7 @@ def speedrun(
             `bench_ideas`.
     """
     _check_recordable(record)
+    _check_images(record, data)
     from cifar_lessons.speed import projection, tables
     from cifar_lessons.speed.speedrun import RUNS, WITHOUT_IDEAS, bench_speedrun
 
@@ -225,6 +229,7 @@ def scaling(
         record: Keep the result with the recorded runs, as the study `bench_scaling`.
     """
     _check_recordable(record)
+    _check_images(record, data)
     from cifar_lessons.scaling import bench_scaling, format_result
 
     result = bench_scaling(seconds=seconds, data=data, command=typed())
@@ -266,6 +271,7 @@ def latency(
     if record and quick:
         raise UserError("a quick try is not recorded; leave --quick out, or --record")
     _check_recordable(record)
+    _check_images(record, data)
     from cifar_lessons.deploy.benchmark import bench_latency
     from cifar_lessons.deploy.latency_tables import format_result
 
@@ -301,6 +307,7 @@ def browser(
         record: Keep the result with the recorded runs, as the study `browser`.
     """
     _check_recordable(record)
+    _check_images(record, data)
     from cifar_lessons.deploy.command import require_packages
 
     require_packages()
@@ -319,6 +326,14 @@ def _check_recordable(record: bool) -> None:
         origins.require_committed()
 
 
+def _check_images(record: bool, data: Path | None) -> None:
+    """Raise if a result is to be recorded and the real images are not there."""
+    from cifar_lessons.data.cifar import load
+
+    if record:
+        load("cifar10", root=data, val_size=0)
+
+
 def _show(text: str, study: str, result: dict[str, Any], record: bool) -> None:
     """Print a result, and keep it as a study if that is wanted."""
     from cifar_lessons import recording
@@ -326,8 +341,6 @@ def _show(text: str, study: str, result: dict[str, Any], record: bool) -> None:
     print(text)
     if not record:
         return
-    if result["values"].get("synthetic"):
-        raise UserError("a bench on synthetic data is not recorded; `cifar-lessons data` first")
     path = recording.record_study(study, result["values"], provenance=result["provenance"])
     print(f"recorded {path}")
 

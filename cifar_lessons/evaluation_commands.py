@@ -52,6 +52,11 @@ def evaluate(
             f"{found.name} is a search and answers for no image; evaluate what it found, such as "
             "enas_found"
         )
+    if found.kind == "demo":
+        raise UserError(
+            f"{found.folder} knows pictures of your own, and no test images; its README.md says "
+            f"how good it is, and `cifar-lessons predict PICTURE --run {found.folder}` asks it"
+        )
     predictions, source = found.logits("test"), "stored logits"
     classes = [f"class {k}" for k in range(predictions.logits.shape[1])]
     merged = None

@@ -134,13 +134,18 @@ def override(recipe: Recipe, *assignments: str) -> Recipe:
         UserError: No `=`, an unknown field, or a value that the field refuses.
     """
     data = to_dict(recipe)
+    renewed: set[str] = set()
     for assignment in assignments:
-        _assign(data, assignment)
+        _assign(data, assignment, renewed)
     return from_dict(Recipe, data) if assignments else recipe
 
 
-def _assign(data: dict[str, Any], assignment: str) -> None:
-    """Change one field of a recipe's data in place."""
+def _assign(data: dict[str, Any], assignment: str, renewed: set[str]) -> None:
+    """Change one field of a recipe's data in place.
+
+    A table of a new kind begins empty, and its name joins `renewed`: it may get any field, and
+    what it may not have is told in the end.
+    """
     import json
 
     path, equals, text = assignment.partition("=")
@@ -160,8 +165,11 @@ def _assign(data: dict[str, Any], assignment: str) -> None:
         if not isinstance(here[part], dict):
             raise UserError(f"{seen + part} has no fields of its own; try {seen + part}=VALUE")
         here, seen = here[part], f"{seen}{part}."
-    if last not in here and seen != "model.options.":
+    if last not in here and seen != "model.options." and seen not in renewed:
         raise UserError(f"unknown field {seen + last!r}: {suggest(last, here)}")
+    if last == "kind" and here[last] != value:
+        here.clear()
+        renewed.add(seen)
     here[last] = value
 
 

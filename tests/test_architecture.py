@@ -193,7 +193,8 @@ RULES: dict[str, list[str]] = {
     # Cross-validation. What reads and draws it needs no torch.
     "folds.study": ["origins", "recording", "config", "errors", "recipes", "runs"],
     "folds.out_of_fold": [
-        *("errors", "evaluation.label_errors", "evaluation.metrics", "recipes", "runs"),
+        *("errors", "evaluation.calibration", "evaluation.label_errors", "evaluation.metrics"),
+        *("recipes", "runs"),
     ],
     "folds.report": [
         *("evaluation.cross_validation", "evaluation.label_errors", "evaluation.metrics"),
@@ -300,6 +301,7 @@ RULES: dict[str, list[str]] = {
     # On the command line, what computes is imported inside the function that needs it.
     "typed": ["errors"],
     "bench_commands": [
+        "data.cifar",
         "origins",
         "recording",
         "benchmark",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cifar_lessons import benchmark, cli, origins, runs
+from cifar_lessons import bench_commands, benchmark, cli, origins, runs
 from cifar_lessons.bench_commands import BENCHES
 from cifar_lessons.deploy import benchmark as latency
 from cifar_lessons.speed import breakdown, pipelines, precision, roofline
@@ -71,9 +71,22 @@ def test_a_mistake_gets_one_line(bench, line, mistake):
     assert mistake in said
 
 
-@pytest.mark.parametrize("synthetic", [False, True])
-def test_only_real_data_are_recorded(bench, monkeypatch, synthetic):
-    values = {"synthetic": synthetic}
+@pytest.mark.parametrize(
+    "name", ["train", "input", "profile", "speedrun", "scaling", "latency", "browser"]
+)
+def test_only_real_data_are_recorded_which_is_told_before_anything_is_timed(
+    bench, monkeypatch, name
+):
+    monkeypatch.setattr(origins, "is_dirty", lambda: False)
+    status, said, complaint = bench(f"{name} --record")
+    assert (status, said) == (2, "")
+    assert "no cifar10 in" in complaint
+    assert "; run `cifar-lessons data --dataset cifar10 --data" in complaint
+
+
+def test_a_result_is_shown_and_recorded(bench, monkeypatch):
+    values = {"ratio": 2.0}
+    monkeypatch.setattr(bench_commands, "_check_images", lambda *_: None)
     provenance = {"git_dirty": False}
     result = {"values": values, "provenance": provenance}
     monkeypatch.setattr(benchmark, "bench_train", lambda **_: result)
@@ -81,13 +94,9 @@ def test_only_real_data_are_recorded(bench, monkeypatch, synthetic):
     monkeypatch.setattr(benchmark, "format_result", lambda found: "a table")
     status, said, complaint = bench("train --model simple_cnn --record")
     path = runs.runs_root() / "studies" / "bench_simple_cnn.json"
+    assert (status, complaint) == (0, "")
     assert said.startswith("a table")
-    assert path.exists() is not synthetic
-    if synthetic:
-        assert status == 2
-        assert "a bench on synthetic data is not recorded" in complaint
-    else:
-        assert json.loads(path.read_text())["values"] == values
+    assert json.loads(path.read_text())["values"] == values
 
 
 @pytest.mark.parametrize("name", ["train", "input", "precision", "roofline", "profile", "latency"])

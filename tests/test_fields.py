@@ -190,6 +190,19 @@ def test_fields_that_only_fit_together_can_be_changed_together():
         override(base, changes[0])
 
 
+def test_another_kind_of_table_begins_with_its_own_fields():
+    taught = ("objective.kind=distillation", "objective.teacher=resnet18")
+    base = override(recipes.simple_cnn(), *taught)
+    assert base.objective == Distillation(teacher="resnet18")
+    changes = ("objective.kind=simclr", "objective.temperature=0.2", "data.pair.side=32")
+    made = override(base, *changes)
+    assert made.objective == SimClr(temperature=0.2)
+    with pytest.raises(UserError, match=r"unknown field 'objective\.teacher'"):
+        override(base, *changes, "objective.teacher=resnet18")
+    same = override(base, "objective.kind=distillation")
+    assert same == base
+
+
 def test_override_adds_and_changes_model_options():
     base = recipes.resnet18_w16()
     assert override(base, "model.options.width=8").model.options == {"width": 8}

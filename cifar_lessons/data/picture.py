@@ -19,6 +19,8 @@ from cifar_lessons.data.picture_parts import require_few_parts
 from cifar_lessons.errors import UserError
 
 MAX_SIDE = 10_000  # pixels; a photograph from a telephone has some 4,000
+MAX_BYTES = 2**28  # of a file; such a photograph has some 5 million
+HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")  # with which every PNG and JPEG begins
 ORIENTATION = 0x0112  # how the camera was held, in a picture's EXIF block
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -103,7 +105,15 @@ def decode_picture(
 def _decoded(file: BinaryIO, name: str, most_pixels: int) -> Image.Image:
     """Return what an open file shows, in RGB."""
     start = file.tell()
-    require_few_parts(file.read(), name)
+    if not file.read(8).startswith(HEADS):  # a film would be read whole for nothing
+        raise NoPicture(f"{name} is no PNG or JPEG: convert it first")
+    file.seek(start)
+    content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise PictureTooLarge(
+            f"{name} has more than {MAX_BYTES // 2**20} megabytes, which is the most: shrink it"
+        )
+    require_few_parts(content, name)
     file.seek(start)
     try:
         with warnings.catch_warnings():

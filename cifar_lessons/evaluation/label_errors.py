@@ -15,13 +15,6 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 
-def softmax(logits: npt.NDArray[np.floating]) -> Floats:
-    """Return probabilities, shape (N, K), from unnormalised scores of that shape."""
-    z = logits.astype(np.float64)
-    z = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(z / z.sum(axis=1, keepdims=True))
-
-
 def thresholds(probabilities: Floats, given: Labels) -> Floats:
     """Return how sure the networks usually are of each class, shape (K,).
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cifar_lessons import recipes, runs
 from cifar_lessons.errors import UserError
-from cifar_lessons.evaluation.label_errors import softmax
+from cifar_lessons.evaluation.calibration import softmax
 from cifar_lessons.evaluation.metrics import Predictions, accuracy
 
 

@@ -84,7 +84,8 @@ def c20(claim: Claim, evidence: Evidence) -> Finding:
     elif len(inside) == len(gains):
         verdict, reason = "reproduced", f"all networks lie within {low:g} to {high:g} times"
     else:
-        verdict, reason = "open", f"the rounds of some networks lie on both sides of {low:g}"
+        near = ", ".join(m for m in gains if m not in inside)
+        verdict, reason = "open", f"the rounds of {near} lie on both sides of {low:g} or {high:g}"
     small = {m: c["ratios"].get("ort_int8") for m, c in chosen.items()}
     if all(small.values()):
         ends = [f([g["ratio"] for g in small.values() if g]) for f in (min, max)]

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from cifar_lessons.data import picture
 from cifar_lessons.data.picture import MAX_SIDE, read_picture
 from cifar_lessons.errors import UserError
 
@@ -180,3 +181,21 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_told(tmp_path):
 def test_the_largest_side_is_still_taken(tmp_path):
     pixels, _ = read_picture(saved(tmp_path / "a.png", Image.new("L", (MAX_SIDE, 1), 9)))
     assert plain(pixels).tolist() == [9, 9, 9]
+
+
+def test_a_film_is_refused_by_its_head(tmp_path, monkeypatch):
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"\x00\x00\x00\x18ftypmp42" + bytes(1_000))
+    monkeypatch.setattr(picture, "require_few_parts", lambda *_: pytest.fail("it was read whole"))
+    with pytest.raises(picture.NoPicture, match="film.mp4 is no PNG or JPEG: convert it first"):
+        picture.read_picture(film)
+
+
+def test_a_file_far_larger_than_any_picture_is_refused(tmp_path, monkeypatch):
+    Image.new("RGB", (40, 40)).save(tmp_path / "p.png")
+    size = (tmp_path / "p.png").stat().st_size
+    monkeypatch.setattr(picture, "MAX_BYTES", size - 1)
+    with pytest.raises(picture.PictureTooLarge, match="p.png has more than"):
+        picture.read_picture(tmp_path / "p.png")
+    monkeypatch.setattr(picture, "MAX_BYTES", size)
+    picture.read_picture(tmp_path / "p.png")

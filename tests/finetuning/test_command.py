@@ -31,6 +31,8 @@ def test_a_folder_becomes_a_network_that_answers(typed, drawn, started):
         assert "validation accuracy" in head
         assert {line.split()[0] for line in lines} == {"chart", "house", "noise"}
     assert f"has exported it to {out / 'model.onnx'}" in typed("export", str(out)).mistake
+    refused = typed("evaluate", str(out)).mistake
+    assert "no test images; its README.md says how good it is, and `cifar-lessons pr" in refused
     again = typed(*where)
     assert f"already finished: {out}" in again.out
 
