@@ -63,7 +63,8 @@ RULES: dict[str, list[str]] = {
     ],
     "enas.figures": ["canvas", "config", "enas.results", "enas.space"],
     "enas.report": [
-        *("enas.cost", "enas.results", "enas.space", "recipes", "reports", "runs", "tables"),
+        *("enas.arms", "enas.cost", "enas.results", "enas.space", "recipes", "reports", "runs"),
+        "tables",
     ],
     "enas.command": [
         *("config", "enas", "errors", "experiment", "recipes", "runs", "typed"),

@@ -15,6 +15,7 @@ from cifar_lessons.enas.results import Alone, Ranking, Search, kind_of, label_of
 from cifar_lessons.enas.space import OPERATIONS, Architecture, halved_after, size
 
 # A colour and a marker an operation; the separable ones share their partner's hue in no picture.
+KINDS = ("found", "made by hand", "random")  # in the order of `kind_of`
 COLOURS = {op: f"C{k}" for k, op in enumerate(OPERATIONS)}
 
 
@@ -184,14 +185,18 @@ def scatter(*rankings: tuple[str, Ranking | None]) -> Figure:
     figure, first = new_axes(4.5 * len(given), 4)
     first.remove()
     panels = figure.subplots(1, len(given), squeeze=False)[0]
+    shown: set[int] = set()
     for axes, (title, found) in zip(panels, given, strict=True):
         for name, x, y in zip(found.names, found.shared, found.alone, strict=True):
             kind = kind_of(name)
-            axes.plot([x], [y], MARKERS[kind], color=f"C{kind}", ms=7)
+            label = KINDS[kind] if kind not in shown else None
+            shown.add(kind)
+            axes.plot([x], [y], MARKERS[kind], color=f"C{kind}", ms=7, label=label)
         low, high = found.interval
         told = f"tau {found.tau:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
         axes.set(title=f"{title}\n{told}", xlabel="validation accuracy, shared weights")
         axes.set_ylabel("test accuracy, trained alone")
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axis.set_major_formatter(PercentFormatter(1))  # as many decimals as the ticks need
+    figure.legend(loc="outside lower center", ncols=len(KINDS), fontsize="small")
     return figure

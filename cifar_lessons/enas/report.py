@@ -1,9 +1,10 @@
 """A search and what came out of it in words and tables; what is missing is said, with commands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from cifar_lessons import recipes, reports, runs
+from cifar_lessons.enas.arms import SEARCHES
 from cifar_lessons.enas.cost import multiplications
 from cifar_lessons.enas.results import Alone, Ranking, Search, label_of
 from cifar_lessons.enas.space import made_of
@@ -73,6 +74,28 @@ def networks_table(networks: Sequence[Alone]) -> Table:
         rows,
         caption if rows else "Nothing is recorded yet.",
     )
+
+
+def standing(networks: Sequence[Alone], searches: Mapping[str, Search]) -> Markdown:
+    """Return where the networks stand that searches found, and what these searches gave them.
+
+    Args:
+        networks: As from `results.alone`.
+        searches: By name, as from `results.searches`.
+    """
+    order = [n.name for n in sorted(networks, key=lambda n: -n.accuracy)]
+    parts = []
+    for name, search_name in SEARCHES.items():
+        if name in order and search_name in searches:
+            search = searches[search_name]
+            place, score = order.index(name) + 1, search.scores[str(search.best)]
+            parts.append(
+                f"the network {label_of(name)} is in place {place} of {len(order)}, and with "
+                f"shared weights it had {100 * score:.1f} % on validation images"
+            )
+    if not parts:
+        return Markdown("")
+    return Markdown(f"In these runs {'; '.join(parts)}.")
 
 
 def missing(networks: Sequence[str]) -> Markdown:

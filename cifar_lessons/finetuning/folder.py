@@ -180,8 +180,8 @@ def _twins(train: Split, val: Split) -> list[str]:
     notes = []
     if shared:
         notes.append(
-            f"{shared} of {len(val)} validation pictures stand a second time, among those to learn "
-            "from or their own: the accuracy below is too high"
+            f"{shared} of {len(val)} validation pictures have a twin, among the pictures to learn "
+            "from or among themselves: the accuracy below is too high"
         )
     if doubtful:
         notes.append(f"{doubtful} pictures stand under two classes: one of the two is wrong")

@@ -21,13 +21,16 @@ def share_curves(trained: Trained, probes: Recorded | None) -> Figure:
         trained: From `results.trained`.
         probes: From `results.recorded`.
     """
-    if not any(trained.values()) and probes is None:
+    count = sum(map(len, trained.values())) + sum(
+        map(len, probes.probes.values() if probes else ())
+    )
+    if count < 2:  # a single point is no curve
         return empty_figure()
     figure, axes = new_axes(7.5, 5)
     curves: list[tuple[str, str, dict[float, Estimate]]] = []
     for arm, by_share in trained.items():
-        points = {s: mean_interval([r.logits("test") for r in by_share[s]]) for s in by_share}
-        curves.append((arm, "-", points))
+        means = {s: mean_interval([r.logits("test") for r in by_share[s]]) for s in by_share}
+        curves.append((arm, "-", means))
     for network in probes.probes if probes else ():
         assert probes is not None
         found = {s: e for s in SHARES if (e := probes.estimate(network, s)) is not None}

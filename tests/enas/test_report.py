@@ -53,6 +53,13 @@ def test_the_table_has_the_best_first_with_its_cost(everything):
     assert report.missing(["enas_random0"]) == ""
 
 
+def test_what_searches_found_is_given_its_place(everything):
+    told = report.standing(results.alone(), results.searches())
+    assert told.startswith("In these runs the network found by ENAS is in place ")
+    assert " of 14, and with shared weights it had 70.0 % on validation images" in told
+    assert report.standing([], {}) == ""
+
+
 def test_tau_is_told_as_a_share_of_pairs(everything):
     ranked = results.ranking(results.load(), results.alone())
     note = report.tau_note(ranked)

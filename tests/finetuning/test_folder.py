@@ -111,5 +111,5 @@ def test_pictures_that_stand_twice_are_told(mine):
         shutil.copy(mine / "house" / "000.png", mine / "house" / f"00{number}.png")
     shutil.copy(mine / "house" / "000.png", mine / "chart" / "twin.png")
     first, second = read_folder(mine).notes
-    assert "validation pictures stand a second time" in first
+    assert "validation pictures have a twin" in first
     assert "stand under two classes" in second
