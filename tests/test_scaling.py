@@ -117,7 +117,7 @@ def test_it_is_stored_as_a_study_and_read_back(started, tmp_path):
 
 
 def test_a_study_that_is_missing_is_asked_for_by_its_command(tmp_path):
-    with pytest.raises(runs.MissingRun, match="run `cifar-lessons bench scaling`"):
+    with pytest.raises(runs.MissingRun, match="run `cifar-lessons bench scaling --record`"):
         scaling.load(root=tmp_path)
 
 

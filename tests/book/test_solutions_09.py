@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from exercises import Exercises
 
-from cifar_lessons.evaluation.label_errors import confident_joint, estimated_wrong, softmax
+from cifar_lessons.evaluation.calibration import softmax
+from cifar_lessons.evaluation.label_errors import confident_joint, estimated_wrong
 
 NOTEBOOK = "09_folds.ipynb"
 # What the cells before the exercises leave behind.
