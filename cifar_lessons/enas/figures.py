@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cifar_lessons.canvas import MARKERS, empty_figure, new_axes
 from cifar_lessons.config import ArchitectureSearch
@@ -197,6 +197,7 @@ def scatter(*rankings: tuple[str, Ranking | None]) -> Figure:
         axes.set(title=f"{title}\n{told}", xlabel="validation accuracy, shared weights")
         axes.set_ylabel("test accuracy, trained alone")
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1))  # as many decimals as the ticks need
+            axis.set_major_locator(MaxNLocator(5))
+            axis.set_major_formatter(PercentFormatter(1, decimals=1))
     figure.legend(loc="outside lower center", ncols=len(KINDS), fontsize="small")
     return figure
