@@ -45,7 +45,7 @@ def c16(claim: Claim, evidence: Evidence) -> Finding:
         )
     else:
         unclear = [s for s, side in zip(limited, where, strict=True) if not side]
-        narrow = [s for s in unclear if 100 * gains[s].half_width <= claim.numbers["resolution"]]
+        narrow = [s for s in unclear if gains[s].half_width <= room]
         if narrow:
             edge = f"{100 * low:g} to {100 * high:g}"
             reason = f"the interval at {_list(narrow)} reaches over an edge of {edge} points"

@@ -21,10 +21,8 @@ def share_curves(trained: Trained, probes: Recorded | None) -> Figure:
         trained: From `results.trained`.
         probes: From `results.recorded`.
     """
-    count = sum(map(len, trained.values())) + sum(
-        map(len, probes.probes.values() if probes else ())
-    )
-    if count < 2:  # a single point is no curve
+    recorded = [*trained.values(), *(probes.probes.values() if probes else ())]
+    if sum(map(len, recorded)) < 2:  # a single point is no curve
         return empty_figure()
     figure, axes = new_axes(7.5, 5)
     curves: list[tuple[str, str, dict[float, Estimate]]] = []
