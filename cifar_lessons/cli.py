@@ -16,7 +16,7 @@ from cifar_lessons.bench_commands import BENCHES
 from cifar_lessons.deploy.command import export
 from cifar_lessons.deploy.demo_command import demo
 from cifar_lessons.enas.command import search
-from cifar_lessons.errors import AlreadyTold, RankLost, UserError
+from cifar_lessons.errors import AlreadyTold, RankLost, UserError, memory_ran_out
 from cifar_lessons.evaluation_commands import evaluate, predict
 from cifar_lessons.finetuning.command import finetune
 from cifar_lessons.folds.command import folds as repeat_folds
@@ -286,4 +286,10 @@ def main() -> None:
             raise
         # A path that the system refuses even to look at: too long, or not for this user's eyes.
         print(f"cifar-lessons: cannot use {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        said = memory_ran_out(error)
+        if said is None:
+            raise
+        print(f"cifar-lessons: {said}", file=sys.stderr)
         sys.exit(2)

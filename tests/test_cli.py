@@ -159,6 +159,14 @@ def test_a_path_that_the_system_refuses_is_named(typed, monkeypatch):
     assert typed("evaluate", "a" * 300).mistake == f"cannot use {'a' * 300}: File name too long"
 
 
+def test_memory_that_runs_out_is_one_line(typed, monkeypatch):
+    def starved(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total")
+
+    monkeypatch.setattr(runs, "find_run", starved)
+    assert "there is not enough memory for 20.00 GiB" in typed("evaluate", "simple_cnn").mistake
+
+
 def test_a_study_to_record_needs_committed_code_before_it_is_measured(typed, monkeypatch):
     from cifar_lessons import studies
 
