@@ -121,9 +121,6 @@ def search(
         data.train, recipe.data, batch_size=recipe.batch_size, seed=seed, device=runtime.device
     )
     optimizer, objective = build_optimizer(network, recipe.optim), SupervisedObjective()
-    for weight in network.parameters() if recipe.optim.name == "sgd" else ():
-        # Most weights rest in a step. The fused kernel wants momentum for all of them or for none.
-        optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
     policy = Reinforce(chooser, config) if isinstance(chooser, Controller) else None
     found = Found(network, chooser, commits=[commit] if commit else [])
     scaler, tally = runtime.scaler(), Tally()

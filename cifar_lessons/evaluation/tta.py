@@ -21,7 +21,7 @@ from cifar_lessons.evaluation.merging import Merge, merge
 from cifar_lessons.evaluation.metrics import Predictions
 from cifar_lessons.evaluation.view_sets import ViewSet, view_set
 from cifar_lessons.evaluation.views import VIEWS
-from cifar_lessons.runtime import Runtime
+from cifar_lessons.runtime import Runtime, layout
 
 Logits = npt.NDArray[np.float32]
 
@@ -73,7 +73,7 @@ def logits_of_views(
     with tqdm(total=total, unit="batch", dynamic_ncols=True, disable=hidden) as bar:
         for batch in eval_batches(split, data, batch_size=batch_size, device=runtime.device):
             for view in views:
-                images = VIEWS[view](batch.images).contiguous(memory_format=torch.channels_last)
+                images = VIEWS[view](batch.images).contiguous(memory_format=layout(runtime.device))
                 with runtime.autocast():
                     features = model.features(images)
                 found[view].append(model.head(features.float()).cpu().numpy())
@@ -172,7 +172,7 @@ def predict_views(
     for batch in eval_batches(part, data, batch_size=batch_size, device=runtime.device):
         for view, weight in more:
             with runtime.autocast():
-                images = VIEWS[view](batch.images).contiguous(memory_format=torch.channels_last)
+                images = VIEWS[view](batch.images).contiguous(memory_format=layout(runtime.device))
                 logits = model(images).float().cpu().numpy()
             total[start : start + len(batch)] += weight * logits
         start += len(batch)

@@ -38,13 +38,19 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
     # fused: one pass over the weights instead of one an operation.
     fused = all(p.device.type in ("cpu", "cuda", "mps") for p in trained.values())
     if config.name == "sgd":
-        return torch.optim.SGD(
+        sgd = torch.optim.SGD(
             groups,
             lr=config.peak_lr,
             momentum=config.momentum,
             nesterov=config.nesterov and config.momentum > 0,
             fused=fused,
         )
+        for weight in trained.values() if config.momentum > 0 else ():
+            # Else the fused kernel makes it in the first step, from memory as it finds it, and
+            # leaves it so where fp16 overflows in that step. It also wants it for all weights or
+            # for none, and in a search most of them rest.
+            sgd.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+        return sgd
     kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
     return kind(groups, lr=config.peak_lr, fused=fused)
 
