@@ -6,8 +6,8 @@ difference between two recipes *is* the experiment.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args, get_origin
 
 from cifar_lessons.errors import UserError
 
@@ -18,6 +18,15 @@ def _check(ok: bool, name: str, value: object, must: str, mend: str) -> None:
     """Raise a `UserError` that names the field, its value and a value that works."""
     if not ok:
         raise UserError(f"{name} must be {must}, got {value!r}; try {mend}")
+
+
+def _check_choices(config: Any, where: str = "") -> None:
+    """Raise a `UserError` for a word that a field does not know: Python itself takes any."""
+    for each in fields(config):
+        known = get_args(each.type) if get_origin(each.type) is Literal else ()
+        value = getattr(config, each.name)
+        must = "one of " + ", ".join(map(repr, known))
+        _check(not known or value in known, where + each.name, value, must, repr(each.default))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +48,8 @@ class AugmentConfig:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "data.augment.")
         _check(
             self.seed is None or self.seed >= 0, "data.augment.seed", self.seed, ">= 0 or null", "0"
         )
@@ -107,7 +117,8 @@ class DataConfig:
     sizes: tuple[tuple[float, int], ...] = ()
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "data.")
         in_range = all(share > 0 and 10 <= side <= 32 for share, side in self.sizes)
         in_range = in_range and sum(share for share, _ in self.sizes) <= 1 + 1e-9  # of floats
         must = "pairs of a share > 0 and a side in [10, 32], the shares at most 1 together"
@@ -146,7 +157,8 @@ class Supervised:
     label_smoothing: float = 0.0  # share of the probability spread over all classes, in [0, 1)
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "objective.")
         _check(
             0 <= self.label_smoothing < 1,
             "objective.label_smoothing",
@@ -172,7 +184,8 @@ class Distillation:
     others_weight: float = 8.0  # dkd: of what it says about the other classes
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "objective.")
         where = "objective."
         _check(
             0 < self.temperature <= 100,
@@ -203,7 +216,8 @@ class SimClr:
     out: int = 128  # numbers that are compared
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "objective.")
         where = "objective."
         t = self.temperature
         _check(0 < t <= 100, where + "temperature", t, "in (0, 100]", "0.5")
@@ -222,7 +236,8 @@ class VicReg:
     out: int = 1024
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "objective.")
         for name in ("invariance", "variance", "covariance"):
             value = getattr(self, name)
             _check(0 <= value <= 1000, "objective." + name, value, "in [0, 1000]", "25.0")
@@ -258,7 +273,8 @@ class ArchitectureSearch:
     candidates: int = 100  # drawn at the end; the best on the validation images is the result
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "objective.")
         where = "objective."
         _check(3 <= self.layers <= 24, where + "layers", self.layers, "in [3, 24]", "6")
         for name in ("updates_per_epoch", "rewards_per_update", "candidates"):
@@ -294,7 +310,8 @@ class ScheduleConfig:
     floor: float = 0.01  # cosine_restarts: where each cycle ends
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "optim.schedule.")
         where = "optim.schedule."
         _check(self.warmup_epochs >= 0, where + "warmup_epochs", self.warmup_epochs, ">= 0", "1.0")
         _check(
@@ -348,14 +365,16 @@ class OptimConfig:
     momentum: float = 0.9  # sgd and muon
     nesterov: bool = True  # sgd only
     # On weights of convolutions and linear layers; not on BN or biases. muon keeps the norm of
-    # filters fixed instead; there it is the share that a step at its peak rate takes off the rest.
+    # filters fixed instead; there it is the share that a step at its peak rate takes off the rest,
+    # before momentum.
     weight_decay: float = 5e-4
     clip_norm: float | None = None  # largest gradient norm; None is off
     schedule: ScheduleConfig = ScheduleConfig()
     muon: MuonConfig = MuonConfig()  # muon only
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "optim.")
         _check(0 < self.peak_lr <= 100, "optim.peak_lr", self.peak_lr, "in (0, 100]", "0.1")
         _check(0 <= self.momentum < 1, "optim.momentum", self.momentum, "in [0, 1)", "0.9")
         _check(
@@ -378,7 +397,8 @@ class ViewsConfig:
     hardest: float = 1.0  # share of the images that get them: those that one look leaves unsure
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "views.")
         _check(0 < self.hardest <= 1, "views.hardest", self.hardest, "in (0, 1]", "0.25")
 
 
@@ -420,7 +440,16 @@ class Recipe:
     about: str = ""  # one line for `list`
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check kinds, words and ranges."""
+        parts: dict[str, Any] = {"model": ModelConfig, "data": DataConfig, "optim": OptimConfig}
+        for part, kind in {**parts, "objective": Objectives}.items():
+            if not isinstance(getattr(self, part), kind):
+                raise TypeError(
+                    f"{part} must be a table of cifar_lessons.config, got a "
+                    f"{type(getattr(self, part)).__name__}: a recipe is plain data. Networks, "
+                    "losses and optimizers of your own go to training.fit.fit"
+                )
+        _check_choices(self)
         # It names a folder of the run.
         _check(self.name.isidentifier(), "name", self.name, "letters, digits and _", "my_cnn")
         _check(1 <= self.epochs <= 10_000, "epochs", self.epochs, "in [1, 10000]", "12")

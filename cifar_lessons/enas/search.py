@@ -9,8 +9,8 @@ too good; its test accuracy after training alone is what counts. Test images nev
 
 Departures: the controller's updates are spread over the epoch instead of following it, as many in
 all, so that a short run has some too; at the end all validation images rank the candidates, where
-the source takes a single batch; and rewards see no dropout and no running statistics (`models.enas`
-says why).
+the source takes a single batch; and rewards use the statistics of their own batch in place of
+running ones (`models.enas` says why).
 
 Everything random is a function of (seed, epoch, step), as in `fit`: a search that was stopped
 anywhere goes on with the same bits.

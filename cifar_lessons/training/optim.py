@@ -1,8 +1,8 @@
 """Optimizers: which weights decay, how fast each kind moves, and for how long.
 
-Weight decay is for the weights of convolutions and linear layers. On the scale and shift of
-batch normalisation and on biases it only fights the normalisation (He et al. 2019,
-arXiv:1812.01187, section 3.1), so they are left out. Muon's groups are those of its source.
+Weight decay is for the weights of convolutions and linear layers. The scale and shift of batch
+normalisation and all biases are left out, as He et al. (2019, arXiv:1812.01187, section 3.1)
+advise. Muon's groups are those of its source.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
         model: Its trainable parameters are taken. For `muon` it must have a `head` and a `stem`,
             whose bias is a group of its own.
         config: Name, rates and decay. `adam` adds the decay to the gradient, `adamw` takes it
-            off the weight, as their papers do.
+            off the weight (Loshchilov & Hutter 2017, arXiv:1711.05101, compare the two).
     """
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if config.name == "muon":
