@@ -38,6 +38,15 @@ class Halves(Protocol):
         """Set it to evaluation mode."""
 
 
+def require_halves(model: object) -> None:
+    """Raise a `TypeError` for a network that is not in two halves."""
+    if not hasattr(model, "features") or not hasattr(model, "head"):
+        raise TypeError(
+            f"the network must have `features` and `head`, as models.base.Classifier has; a "
+            f"{type(model).__name__} lacks them"
+        )
+
+
 @torch.inference_mode()
 def logits_of_views(
     model: Halves,
@@ -65,7 +74,11 @@ def logits_of_views(
 
     Returns:
         By view, (N, K), in the order of the split.
+
+    Raises:
+        TypeError: The network is not in two halves.
     """
+    require_halves(model)
     model.eval()
     found: dict[str, list[Logits]] = {view: [] for view in views}
     total = len(views) * -(-len(split) // batch_size)

@@ -67,7 +67,7 @@ def fit(
     micro_batch: int | None = None,
     ema_decay: float | None = None,
     validate_every: int = 1,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     identity: dict[str, Any] | None = None,
     commit: str = "",
     deadline: float | None = None,
@@ -117,6 +117,7 @@ def fit(
             "the plateau schedule watches the validation loss, and `validate` is None; hold "
             "images out, or take another schedule, such as one_cycle"
         )
+    checkpoint = None if checkpoint is None else Path(checkpoint)
     # A rate depends on all of these, so a run can't go on with others.
     plan = {"epochs": epochs, "peak_lr": peak_lr, **asdict(schedule)}
     group, scaler = runtime.group, runtime.scaler()

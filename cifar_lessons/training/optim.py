@@ -20,8 +20,8 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
     """Return an optimizer over groups of weights.
 
     Args:
-        model: Its trainable parameters are taken. For `muon` it must have a `head` and a `stem`,
-            whose bias is a group of its own.
+        model: Its trainable parameters are taken. For `muon` the bias of a `stem` is a group of its
+            own.
         config: Name, rates and decay. `adam` adds the decay to the gradient, `adamw` takes it
             off the weight (Loshchilov & Hutter 2017, arXiv:1711.05101, compare the two).
     """
