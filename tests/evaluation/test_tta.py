@@ -180,4 +180,4 @@ def test_all_sets_need_each_view_once(network, split):
 def test_a_network_in_one_piece_is_refused_with_what_it_lacks(split):
     whole = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 10))
     with pytest.raises(TypeError, match=r"must have `features` and `head`.* a Sequential lacks"):
-        predict_set(whole, split, DATA, views="plain", runtime=FP32)
+        predict_set(whole, split, DATA, views="flip", runtime=FP32)
