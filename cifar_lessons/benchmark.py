@@ -30,7 +30,7 @@ from cifar_lessons.plain_loop import (
     plain_step,
 )
 from cifar_lessons.recipes import FLIP_CROP
-from cifar_lessons.runtime import Runtime, detect, stream_seed
+from cifar_lessons.runtime import Runtime, detect, layout, stream_seed
 from cifar_lessons.speed.conditions import Conditions
 from cifar_lessons.throughput import Result, compare, format_result
 from cifar_lessons.training.optim import build_optimizer, set_lr
@@ -126,11 +126,11 @@ def full_size(data: Cifar) -> Cifar:
 
 
 def network(
-    recipe: Recipe, runtime: Runtime, layout: torch.memory_format = torch.channels_last
+    recipe: Recipe, runtime: Runtime, order: torch.memory_format = torch.channels_last
 ) -> nn.Module:
     """Return the recipe's network in a layout, with the same first weights each time."""
     model = new_model(recipe, seed=0, num_classes=10, runtime=runtime)
-    return model.to(memory_format=layout).train()
+    return model.to(memory_format=order).train()
 
 
 class Field:
@@ -160,12 +160,13 @@ class Field:
             plain_step(net, data, optimizer, self.runtime.device)
             return len(data[1])
 
-        loops = [self._our_loop("ours", torch.channels_last, self.runtime), *self._plain(plain)]
+        ours = layout(self.runtime.device)
+        loops = [self._our_loop("ours", ours, self.runtime), *self._plain(plain)]
         if ladder:
             exact = replace(self.runtime, precision="fp32")
             loops.append(self._our_loop("memory", torch.contiguous_format, exact))
             if self.runtime.precision != "fp32":
-                loops.append(self._our_loop("channels_last", torch.channels_last, exact))
+                loops.append(self._our_loop("channels_last", ours, exact))
         return loops
 
     def pipelines(self) -> list[Contender]:
@@ -192,16 +193,16 @@ class Field:
             found.append(self._contender(f"plain_{workers}", endless(loader), step, queued))
         return found
 
-    def _our_loop(self, key: str, layout: torch.memory_format, runtime: Runtime) -> Contender:
+    def _our_loop(self, key: str, order: torch.memory_format, runtime: Runtime) -> Contender:
         """Return our loop: all that `fit` does at a step."""
-        model, objective = network(self.recipe, runtime, layout), SupervisedObjective()
+        model, objective = network(self.recipe, runtime, order), SupervisedObjective()
         optimizer, scaler = build_optimizer(model, self.recipe.optim), runtime.scaler()
         steps = itertools.count()
 
         def step(batch: Batch) -> int:
             set_lr(optimizer, RATE)
             torch.manual_seed(stream_seed(0, "forward", next(steps)))
-            batch = replace(batch, images=batch.images.contiguous(memory_format=layout))
+            batch = replace(batch, images=batch.images.contiguous(memory_format=order))
             train_step(model, batch, objective, optimizer, runtime=runtime, scaler=scaler)
             return len(batch)
 

@@ -17,7 +17,7 @@ from cifar_lessons.errors import UserError
 from cifar_lessons.fields import from_dict
 from cifar_lessons.models import Classifier, build_model
 from cifar_lessons.objectives.projection import Projected
-from cifar_lessons.runtime import Runtime, stream_seed
+from cifar_lessons.runtime import Runtime, layout, stream_seed
 
 PREPARE_IMAGES = 5_000  # that a network may look at before training; 4,805,000 patches of 2x2
 
@@ -35,7 +35,7 @@ def new_model(recipe: Recipe, *, seed: int, num_classes: int, runtime: Runtime) 
     """Return the recipe's network with the first weights of this seed, on the device."""
     torch.manual_seed(stream_seed(seed, "init"))
     model = build_model(recipe.model.name, num_classes=num_classes, **recipe.model.options)
-    return model.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return model.to(runtime.device, memory_format=layout(runtime.device))  # type: ignore[call-overload, no-any-return]
 
 
 def ready_model(

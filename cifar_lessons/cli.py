@@ -7,16 +7,18 @@ is imported inside the commands that need it, so that `--help` answers at once.
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
 from cifar_lessons.bench_commands import BENCHES
+from cifar_lessons.config import DataConfig, OptimConfig, Recipe
 from cifar_lessons.deploy.command import export
 from cifar_lessons.deploy.demo_command import demo
 from cifar_lessons.enas.command import search
-from cifar_lessons.errors import AlreadyTold, RankLost, UserError
+from cifar_lessons.errors import AlreadyTold, RankLost, UserError, memory_ran_out
 from cifar_lessons.evaluation_commands import evaluate, predict
 from cifar_lessons.finetuning.command import finetune
 from cifar_lessons.folds.command import folds as repeat_folds
@@ -241,6 +243,15 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 
+# Fields of a recipe by the word that a person may take for an option of `train`.
+FIELDS: dict[str, str] = {
+    **{f.name: f"data.{f.name}" for f in fields(DataConfig)},
+    **{f.name: f"optim.{f.name}" for f in fields(OptimConfig)},
+    **{f.name: f.name for f in fields(Recipe)},
+    **{"lr": "optim.peak_lr", "width": "model.options.width"},
+}
+
+
 # A command that is a group of commands; its function is there for the list of `--help`.
 GROUPS: dict[str, Commands] = {"bench": BENCHES}
 
@@ -260,6 +271,7 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
         COMMANDS,
         prog="cifar-lessons",
         description="Train, measure and look at CIFAR networks.",
+        fields=FIELDS,
     )
 
 
@@ -286,4 +298,10 @@ def main() -> None:
             raise
         # A path that the system refuses even to look at: too long, or not for this user's eyes.
         print(f"cifar-lessons: cannot use {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        said = memory_ran_out(error)
+        if said is None:
+            raise
+        print(f"cifar-lessons: {said}", file=sys.stderr)
         sys.exit(2)

@@ -6,8 +6,8 @@ difference between two recipes *is* the experiment.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args, get_origin
 
 from cifar_lessons.errors import UserError
 
@@ -20,26 +20,36 @@ def _check(ok: bool, name: str, value: object, must: str, mend: str) -> None:
         raise UserError(f"{name} must be {must}, got {value!r}; try {mend}")
 
 
+def _check_choices(config: Any, where: str = "") -> None:
+    """Raise a `UserError` for a word that a field does not know: Python itself takes any."""
+    for each in fields(config):
+        known = get_args(each.type) if get_origin(each.type) is Literal else ()
+        value = getattr(config, each.name)
+        must = "one of " + ", ".join(map(repr, known))
+        _check(not known or value in known, where + each.name, value, must, repr(each.default))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Which network."""
 
-    name: str  # a key of models.MODELS
-    options: Mapping[str, Json] = field(default_factory=dict)  # keyword arguments of its builder
+    name: str  #: a key of models.MODELS
+    options: Mapping[str, Json] = field(default_factory=dict)  #: keyword arguments of its builder
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
     """What happens to a training image before the network sees it."""
 
-    crop_padding: int = 0  # pixels of reflected border; a 32x32 window is cut at random
+    crop_padding: int = 0  #: pixels of reflected border; a 32x32 window is cut at random
     flip: Literal["none", "random", "alternating"] = "none"
-    cutout: int = 0  # side in pixels of a square set to the mean colour; 0 is off
-    # Of the random draws. None takes the run's own; a fixed one shows the same views to all seeds.
+    cutout: int = 0  #: side in pixels of a square set to the mean colour; 0 is off
+    #: Of the random draws. None takes the run's own; a fixed one shows the same views to all seeds.
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "data.augment.")
         _check(
             self.seed is None or self.seed >= 0, "data.augment.seed", self.seed, ">= 0 or null", "0"
         )
@@ -57,14 +67,14 @@ class AugmentConfig:
 class PairConfig:
     """Two views of each image, for an objective that compares them; see `data.pairs`."""
 
-    side: int = 24  # pixels of a view; a convolutional network may look at larger images later
-    smallest: float = 0.2  # share of the image's area that a crop keeps at least
-    jitter: float = 0.8  # share of the views whose colours are moved
-    brightness: float = 0.4  # largest change, as a share
+    side: int = 24  #: pixels of a view; a convolutional network may look at larger images later
+    smallest: float = 0.2  #: share of the image's area that a crop keeps at least
+    jitter: float = 0.8  #: share of the views whose colours are moved
+    brightness: float = 0.4  #: largest change, as a share
     contrast: float = 0.4
     saturation: float = 0.4
-    hue: float = 0.1  # largest turn of the colour circle, of which 1 is all
-    grey: float = 0.2  # share of the views without colour
+    hue: float = 0.1  #: largest turn of the colour circle, of which 1 is all
+    grey: float = 0.2  #: share of the views without colour
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -89,25 +99,26 @@ class DataConfig:
     """Which images, how they are split, and how pixels become numbers."""
 
     dataset: Literal["cifar10", "cifar100"] = "cifar10"
-    val_size: int = 5_000  # images held out of the 50,000, stratified; 0 trains on all
+    val_size: int = 5_000  #: images held out of the 50,000, stratified; 0 trains on all
     split_seed: int = 0
-    # Cross-validation: in place of val_size images one of so many parts is held out; 0 is off.
+    #: Cross-validation: in place of val_size images one of so many parts is held out; 0 is off.
     folds: int = 0
-    fold: int = 0  # which one, from 0
-    # Share of the training images that get a wrong label on purpose, drawn by split_seed.
+    fold: int = 0  #: which one, from 0
+    #: Share of the training images that get a wrong label on purpose, drawn by split_seed.
     wrong_labels: float = 0.0
-    # Share of each class's training images that are used at all; the seed of the run draws them.
+    #: Share of each class's training images that are used at all; the seed of the run draws them.
     label_share: float = 1.0
     augment: AugmentConfig = AugmentConfig()
-    pair: PairConfig | None = None  # two views of each image, in place of `augment`
-    mean: tuple[float, float, float] = CIFAR10_MEAN  # of pixels in [0, 1]
+    pair: PairConfig | None = None  #: two views of each image, in place of `augment`
+    mean: tuple[float, float, float] = CIFAR10_MEAN  #: of pixels in [0, 1]
     std: tuple[float, float, float] = CIFAR10_STD
-    # Smaller images first: (share of all steps, side in pixels) of each stage in turn; the rest of
-    # the run sees 32 pixels.
+    #: Smaller images first: (share of all steps, side in pixels) of each stage in turn; the rest of
+    #: the run sees 32 pixels.
     sizes: tuple[tuple[float, int], ...] = ()
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "data.")
         in_range = all(share > 0 and 10 <= side <= 32 for share, side in self.sizes)
         in_range = in_range and sum(share for share, _ in self.sizes) <= 1 + 1e-9  # of floats
         must = "pairs of a share > 0 and a side in [10, 32], the shares at most 1 together"
@@ -143,10 +154,11 @@ class Supervised:
     """Cross-entropy against the labels."""
 
     kind: Literal["supervised"] = "supervised"
-    label_smoothing: float = 0.0  # share of the probability spread over all classes, in [0, 1)
+    label_smoothing: float = 0.0  #: share of the probability spread over all classes, in [0, 1)
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "objective.")
         _check(
             0 <= self.label_smoothing < 1,
             "objective.label_smoothing",
@@ -161,18 +173,19 @@ class Distillation:
     """A blend of the labels and of what a trained network says; see `objectives.distillation`."""
 
     kind: Literal["distillation"] = "distillation"
-    teacher: str = "resnet18"  # the recipe whose seed 0 teaches
-    loss: Literal["kd", "dkd"] = "kd"  # Hinton's, or decoupled
-    temperature: float = 4.0  # both sides' logits are divided by it
-    teacher_weight: float = 0.9  # kd: share of the teacher, in [0, 1]; the labels get the rest
-    # kd: what the teacher's term is averaged over. "elements", batch times classes, is what PyTorch
-    # does unless told otherwise: a slip, kept so that it can be measured.
+    teacher: str = "resnet18"  #: the recipe whose seed 0 teaches
+    loss: Literal["kd", "dkd"] = "kd"  #: Hinton's, or decoupled
+    temperature: float = 4.0  #: both sides' logits are divided by it
+    teacher_weight: float = 0.9  #: kd: share of the teacher, in [0, 1]; the labels get the rest
+    #: kd: what the teacher's term is averaged over. "elements", batch times classes, is what
+    #: PyTorch does unless told otherwise: a slip, kept so that it can be measured.
     mean_over: Literal["images", "elements"] = "images"
-    target_weight: float = 1.0  # dkd: of how sure the teacher is of the right class
-    others_weight: float = 8.0  # dkd: of what it says about the other classes
+    target_weight: float = 1.0  #: dkd: of how sure the teacher is of the right class
+    others_weight: float = 8.0  #: dkd: of what it says about the other classes
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "objective.")
         where = "objective."
         _check(
             0 < self.temperature <= 100,
@@ -198,12 +211,13 @@ class SimClr:
     """Two views of an image attract each other, views of others repel; `objectives.simclr`."""
 
     kind: Literal["simclr"] = "simclr"
-    temperature: float = 0.5  # cosines are divided by it
-    hidden: int = 512  # width of the projection head, which is thrown away afterwards
-    out: int = 128  # numbers that are compared
+    temperature: float = 0.5  #: cosines are divided by it
+    hidden: int = 512  #: width of the projection head, which is thrown away afterwards
+    out: int = 128  #: numbers that are compared
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "objective.")
         where = "objective."
         t = self.temperature
         _check(0 < t <= 100, where + "temperature", t, "in (0, 100]", "0.5")
@@ -215,14 +229,15 @@ class VicReg:
     """Two views agree, and all numbers that describe them are kept busy; `objectives.vicreg`."""
 
     kind: Literal["vicreg"] = "vicreg"
-    invariance: float = 25.0  # weight of: the two views agree
-    variance: float = 25.0  # weight of: each number differs from image to image
-    covariance: float = 1.0  # weight of: no two numbers say the same
+    invariance: float = 25.0  #: weight of: the two views agree
+    variance: float = 25.0  #: weight of: each number differs from image to image
+    covariance: float = 1.0  #: weight of: no two numbers say the same
     hidden: int = 1024
     out: int = 1024
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "objective.")
         for name in ("invariance", "variance", "covariance"):
             value = getattr(self, name)
             _check(0 <= value <= 1000, "objective." + name, value, "in [0, 1000]", "25.0")
@@ -244,21 +259,22 @@ class ArchitectureSearch:
     """
 
     kind: Literal["search"] = "search"
-    controller: Literal["reinforce", "uniform"] = "reinforce"  # uniform: a control, never trained
-    layers: int = 6  # 12 in the source
-    updates_per_epoch: int = 50  # of the controller
-    rewards_per_update: int = 20  # architectures that an update averages over
-    controller_lr: float = 1e-3  # of Adam
-    tanh_constant: float = 1.5  # logits lie between its two signs, so no choice becomes certain
-    temperature: float = 1.0  # logits are divided by it before the tanh; the source has none
-    entropy_weight: float = 1e-4  # of the entropy of a network's choices, in nats, in its reward
-    baseline_decay: float = 0.99  # of the moving average that rewards are compared with
-    skip_target: float = 0.4  # share of skips that the penalty pulls to
-    skip_weight: float = 0.8  # of that penalty
-    candidates: int = 100  # drawn at the end; the best on the validation images is the result
+    controller: Literal["reinforce", "uniform"] = "reinforce"  #: uniform: a control, never trained
+    layers: int = 6  #: 12 in the source
+    updates_per_epoch: int = 50  #: of the controller
+    rewards_per_update: int = 20  #: architectures that an update averages over
+    controller_lr: float = 1e-3  #: of Adam
+    tanh_constant: float = 1.5  #: logits lie between its two signs, so no choice becomes certain
+    temperature: float = 1.0  #: logits are divided by it before the tanh; the source has none
+    entropy_weight: float = 1e-4  #: of the entropy of a network's choices, in nats, in its reward
+    baseline_decay: float = 0.99  #: of the moving average that rewards are compared with
+    skip_target: float = 0.4  #: share of skips that the penalty pulls to
+    skip_weight: float = 0.8  #: of that penalty
+    candidates: int = 100  #: drawn at the end; the best on the validation images is the result
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "objective.")
         where = "objective."
         _check(3 <= self.layers <= 24, where + "layers", self.layers, "in [3, 24]", "6")
         for name in ("updates_per_epoch", "rewards_per_update", "candidates"):
@@ -285,16 +301,17 @@ class ScheduleConfig:
     name: Literal[
         "constant", "step", "linear", "cosine", "cosine_restarts", "one_cycle", "plateau"
     ] = "one_cycle"
-    warmup_epochs: float = 0.0  # linear from 0; one_cycle uses warmup_share instead
-    warmup_share: float = 0.25  # one_cycle: share of all steps spent rising
-    milestones: tuple[float, ...] = (0.5, 0.75)  # step: shares of all epochs
-    factor: float = 0.1  # step and plateau: multiply by this
-    patience: int = 3  # plateau: epochs without a better validation loss
-    cycle: float = 10.0  # cosine_restarts: epochs of the first cycle; each next is twice as long
-    floor: float = 0.01  # cosine_restarts: where each cycle ends
+    warmup_epochs: float = 0.0  #: linear from 0; one_cycle uses warmup_share instead
+    warmup_share: float = 0.25  #: one_cycle: share of all steps spent rising
+    milestones: tuple[float, ...] = (0.5, 0.75)  #: step: shares of all epochs
+    factor: float = 0.1  #: step and plateau: multiply by this
+    patience: int = 3  #: plateau: epochs without a better validation loss
+    cycle: float = 10.0  #: cosine_restarts: epochs of the first cycle; each next is twice as long
+    floor: float = 0.01  #: cosine_restarts: where each cycle ends
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "optim.schedule.")
         where = "optim.schedule."
         _check(self.warmup_epochs >= 0, where + "warmup_epochs", self.warmup_epochs, ">= 0", "1.0")
         _check(
@@ -321,12 +338,12 @@ class ScheduleConfig:
 class MuonConfig:
     """What Muon leaves to SGD with Nesterov momentum: biases and the head."""
 
-    bias_lr: float = 0.1  # peak rate of biases, those of batch norm among them
-    head_lr: float = 0.02  # peak rate of the head's weights
-    momentum: float = 0.85  # of SGD; Muon's own is optim.momentum
-    stem_share: float = 1.0  # share of all steps over which the stem's bias learns; then it rests
-    # False: filters follow SGD as well, with optim's rate, momentum and decay. What Muon is
-    # compared with.
+    bias_lr: float = 0.1  #: peak rate of biases, those of batch norm among them
+    head_lr: float = 0.02  #: peak rate of the head's weights
+    momentum: float = 0.85  #: of SGD; Muon's own is optim.momentum
+    stem_share: float = 1.0  #: share of all steps over which the stem's bias learns; then it rests
+    #: False: filters follow SGD as well, with optim's rate, momentum and decay. What Muon is
+    #: compared with.
     orthogonal: bool = True
 
     def __post_init__(self) -> None:
@@ -344,18 +361,20 @@ class OptimConfig:
     """How weights follow the gradient."""
 
     name: Literal["sgd", "adam", "adamw", "muon"] = "sgd"
-    peak_lr: float = 0.1  # the largest learning rate that the schedule reaches
-    momentum: float = 0.9  # sgd and muon
-    nesterov: bool = True  # sgd only
-    # On weights of convolutions and linear layers; not on BN or biases. muon keeps the norm of
-    # filters fixed instead; there it is the share that a step at its peak rate takes off the rest.
+    peak_lr: float = 0.1  #: the largest learning rate that the schedule reaches
+    momentum: float = 0.9  #: sgd and muon
+    nesterov: bool = True  #: sgd only
+    #: On weights of convolutions and linear layers; not on BN or biases. muon keeps the norm of
+    #: filters fixed instead; there it is the share that a step at its peak rate takes off the rest,
+    #: before momentum.
     weight_decay: float = 5e-4
-    clip_norm: float | None = None  # largest gradient norm; None is off
+    clip_norm: float | None = None  #: largest gradient norm; None is off
     schedule: ScheduleConfig = ScheduleConfig()
-    muon: MuonConfig = MuonConfig()  # muon only
+    muon: MuonConfig = MuonConfig()  #: muon only
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "optim.")
         _check(0 < self.peak_lr <= 100, "optim.peak_lr", self.peak_lr, "in (0, 100]", "0.1")
         _check(0 <= self.momentum < 1, "optim.momentum", self.momentum, "in [0, 1)", "0.9")
         _check(
@@ -374,11 +393,12 @@ class OptimConfig:
 class ViewsConfig:
     """Test-time augmentation: several views of a test image, whose logits are averaged."""
 
-    name: Literal["flip", "flip_shift"] = "flip_shift"  # of evaluation.view_sets
-    hardest: float = 1.0  # share of the images that get them: those that one look leaves unsure
+    name: Literal["flip", "flip_shift"] = "flip_shift"  #: of evaluation.view_sets
+    hardest: float = 1.0  #: share of the images that get them: those that one look leaves unsure
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check words and ranges."""
+        _check_choices(self, "views.")
         _check(0 < self.hardest <= 1, "views.hardest", self.hardest, "in (0, 1]", "0.25")
 
 
@@ -386,9 +406,9 @@ class ViewsConfig:
 class Expectation:
     """What the recipe should give, checked when a run is recorded."""
 
-    low: float  # test accuracy, a fraction in [0, 1]
+    low: float  #: test accuracy, a fraction in [0, 1]
     high: float
-    minutes: float  # on `device`, nothing else running
+    minutes: float  #: on `device`, nothing else running
     device: str = "2 Zen 4 cores"
 
 
@@ -400,27 +420,36 @@ class Recipe:
     model: ModelConfig
     data: DataConfig = DataConfig()
     objective: Objectives = Supervised()
-    init: str | None = None  # recipe whose seed 0 gives the first weights of all but the head
+    init: str | None = None  #: recipe whose seed 0 gives the first weights of all but the head
     optim: OptimConfig = OptimConfig()
     epochs: int = 12
     batch_size: int = 128
-    # Images that go through the network at once, at 32 pixels (more of smaller ones); gradients
-    # add up to those of the batch. None sends the whole batch.
+    #: Images that go through the network at once, at 32 pixels (more of smaller ones); gradients
+    #: add up to those of the batch. None sends the whole batch.
     micro_batch: int | None = None
-    ema_decay: float | None = None  # per step; None evaluates the last weights
-    views: ViewsConfig | None = None  # of a test image, averaged; None looks at it once
-    # auto: the device's best, as provenance then says. A fixed one is an experiment of its own.
+    ema_decay: float | None = None  #: per step; None evaluates the last weights
+    views: ViewsConfig | None = None  #: of a test image, averaged; None looks at it once
+    #: auto: the device's best, as provenance then says. A fixed one is an experiment of its own.
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    revision: int = 1  # bumped by hand when code, not a field, changes what the recipe yields
+    revision: int = 1  #: bumped by hand when code, not a field, changes what the recipe yields
     # From here on: what is planned and expected. It moves no weight and is not compared.
-    seeds: int = 3  # seeds 0 … seeds-1 are run, and all of them are recorded
-    validate_every: int = 1  # epochs between two looks at the validation images
-    keep_weights: bool = False  # seed 0 keeps its weights when it is recorded
+    seeds: int = 3  #: seeds 0 … seeds-1 are run, and all of them are recorded
+    validate_every: int = 1  #: epochs between two looks at the validation images
+    keep_weights: bool = False  #: seed 0 keeps its weights when it is recorded
     expects: Expectation | None = None
-    about: str = ""  # one line for `list`
+    about: str = ""  #: one line for `list`
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check kinds, words and ranges."""
+        parts: dict[str, Any] = {"model": ModelConfig, "data": DataConfig, "optim": OptimConfig}
+        for part, kind in {**parts, "objective": Objectives}.items():
+            if not isinstance(getattr(self, part), kind):
+                raise TypeError(
+                    f"{part} must be a table of cifar_lessons.config, got a "
+                    f"{type(getattr(self, part)).__name__}: a recipe is plain data. Networks, "
+                    "losses and optimizers of your own go to training.fit.fit"
+                )
+        _check_choices(self)
         # It names a folder of the run.
         _check(self.name.isidentifier(), "name", self.name, "letters, digits and _", "my_cnn")
         _check(1 <= self.epochs <= 10_000, "epochs", self.epochs, "in [1, 10000]", "12")

@@ -1,6 +1,7 @@
 """The one kind of error that is the user's to mend, and what becomes of it in many processes."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -28,3 +29,22 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if near:
         return "did you mean " + " or ".join(repr(n) for n in near) + "?"
     return "known: " + ", ".join(known)
+
+
+def memory_ran_out(error: BaseException) -> str | None:
+    """Return what to do about memory that ran out, in one line, or None if it is another error.
+
+    NumPy raises a `MemoryError`. PyTorch raises a `RuntimeError`, whose words depend on the device.
+    """
+    words = str(error)
+    known = isinstance(error, RuntimeError) and re.search(
+        r"out of memory|can't allocate memory", words
+    )
+    if not known and not isinstance(error, MemoryError):
+        return None
+    wanted = re.search(r"(?i)allocate ([\d.]+ ?(?:[KMGT]i?B|bytes))", words)
+    for_what = f" for {wanted[1]}" if wanted else ""
+    return (
+        f"there is not enough memory{for_what}; what was saved is intact; a smaller batch_size, "
+        "micro_batch or width needs less"
+    )

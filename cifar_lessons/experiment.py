@@ -275,7 +275,7 @@ def run(
     recipe: Recipe,
     *,
     seed: int,
-    out: Path,
+    out: Path | str,
     data: Cifar,
     runtime: Runtime,
     command: str = "",
@@ -308,6 +308,7 @@ def run(
     Raises:
         UserError: The folder holds another run, cannot be written, or another process works in it.
     """
+    out = Path(out)
     runtime = in_precision(runtime, recipe.precision)
     group = runtime.group
     with sit_down(

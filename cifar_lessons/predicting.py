@@ -85,8 +85,5 @@ def _exported(path: Path) -> Answering:
 
     model = read_model(path)
     engine, about = OnnxRuntime(model), model.about
-    title = (
-        f"{about.name} in {path}, {about.precision}, {about.scored_on} accuracy "
-        f"{100 * about.test_accuracy:.2f} %"
-    )
+    title = f"{about.name} in {path}, {about.precision}, {about.scored}"
     return Answering(title, about.classes, lambda pictures: engine.both(as_pixels(pictures))[1])

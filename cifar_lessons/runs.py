@@ -23,6 +23,7 @@ from cifar_lessons.evaluation.metrics import Predictions
 from cifar_lessons.fields import differences
 
 SCHEMA = 1
+MOST_NAMED = 12  # recorded runs that a message lists
 # What numpy raises for a file that is no archive of arrays, or is cut short.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -85,8 +86,11 @@ class Run:
         """Return the stored predictions on `test` or `val`.
 
         Raises:
+            ValueError: Of another split none are stored.
             UserError: Nothing is stored for that split, or logits and labels that no network gives.
         """
+        if split not in ("test", "val"):
+            raise ValueError(f"split must be test or val, got {split!r}")
         stored = self._stored(split, "logits", "labels")
         try:
             return Predictions(stored["logits"].astype(np.float32), stored["labels"])
@@ -152,12 +156,13 @@ def record_command(recipe: Recipe, seed: int) -> str:
 # --- Reading ------------------------------------------------------------------------------
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path | str) -> Run:
     """Return the run in a folder, without asking whether it is fresh.
 
     Raises:
         UserError: No run, or one of another version.
     """
+    folder = Path(folder)
     path = folder / "run.json"
     try:
         content = json.loads(path.read_text())
@@ -194,6 +199,8 @@ def read_run(folder: Path) -> Run:
 
 def load_run(recipe: Recipe, *, seed: int = 0, root: Path | None = None) -> Run:
     """Return a recorded run of exactly this recipe; of one fold, where the recipe is of one.
+
+    `find_run` takes a name or a folder, whatever the recipe is today.
 
     Raises:
         MissingRun: It was never recorded.
@@ -285,9 +292,16 @@ def find_run(text: str, *, root: Path | None = None) -> Run:
         if (folder / "run.json").exists():
             return read_run(folder)
     known = {path.parent.parent.name for path in recorded.glob("*/*/run.json")}
-    raise MissingRun(
-        f"no run {text!r}, neither a folder nor a recorded one: {suggest(text, known)}"
-    )
+    if Path(text).is_dir():
+        raise MissingRun(f"the folder {text!r} holds no run: there is no run.json in it")
+    name, _, key = text.partition("/")
+    if name in known and key:
+        keys = sorted(path.parent.name for path in recorded.glob(f"{name}/*/run.json"))
+        raise MissingRun(f"no run {text!r}: of {name}, {', '.join(keys)} are recorded")
+    near = suggest(text, known)
+    if len(known) > MOST_NAMED and near.startswith("known:"):
+        near = "`cifar-lessons list` shows what is recorded"
+    raise MissingRun(f"no run {text!r}, neither a folder nor a recorded one: {near}")
 
 
 def status(recipe: Recipe, *, root: Path | None = None) -> list[tuple[int, str, Run | None]]:

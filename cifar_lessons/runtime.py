@@ -8,8 +8,8 @@ import contextlib
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, TypedDict, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypedDict, cast, get_args
 
 import numpy as np
 import torch
@@ -55,10 +55,22 @@ class Runtime:
             torch.accelerator.synchronize(self.device)
 
 
+def layout(device: torch.device) -> torch.memory_format:
+    """Return how images and filters lie in memory on a device.
+
+    channels_last: convolutions are fastest in it. But not on MPS, where the backward pass of batch
+    normalisation stopped with an error or gave wrong gradients for it, without a word (PyTorch's
+    issue 175189; mended in mid-2026, and readers have older versions).
+    """
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
 def has_bf16(device: torch.device) -> bool:
     """Return whether bfloat16 is fast on `device`: detected, never assumed."""
     if device.type == "cpu":
-        return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+        # Asked for since PyTorch 2.11. An older one can't tell, so it takes fp32.
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(capabilities.get("avx512_bf16", False))
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return False
@@ -108,15 +120,20 @@ def detect(*, device: str = "auto", precision: str = "auto", group: Group = ALON
         return Runtime(
             device=chosen, precision="bf16" if has_bf16(chosen) else fallback, group=group
         )
+    _require_precision(chosen, precision)
+    return Runtime(device=chosen, precision=cast(Precision, precision), group=group)
+
+
+def _require_precision(device: torch.device, precision: str) -> None:
+    """Refuse what is no precision, and what the device can't compute in, or only slowly."""
     if precision not in get_args(Precision):
         raise UserError(
             f"--precision must be auto, fp32, bf16 or fp16, got {precision!r}; try auto"
         )
-    if precision == "bf16" and not has_bf16(chosen):
-        raise UserError(f"{chosen.type} here has no fast bf16; try --precision fp32")
-    if precision == "fp16" and chosen.type == "cpu":
+    if precision == "bf16" and not has_bf16(device):
+        raise UserError(f"{device.type} here has no fast bf16; try --precision fp32")
+    if precision == "fp16" and device.type == "cpu":
         raise UserError("a CPU's convolutions do not support fp16; try --precision bf16 or fp32")
-    return Runtime(device=chosen, precision=precision, group=group)  # type: ignore[arg-type]
 
 
 def _own_device(chosen: torch.device, group: Group) -> torch.device:
@@ -149,7 +166,8 @@ def in_precision(runtime: Runtime, wanted: str) -> Runtime:
     """
     if wanted in ("auto", runtime.precision):
         return runtime
-    return detect(device=str(runtime.device), precision=wanted, group=runtime.group)
+    _require_precision(runtime.device, wanted)
+    return replace(runtime, precision=cast(Precision, wanted))
 
 
 def device_name(device: torch.device) -> str:

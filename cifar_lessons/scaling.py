@@ -143,12 +143,6 @@ def parts(values: Mapping[str, Any], name: str) -> dict[str, float]:
     return {part: share / sum(kept.values()) for part, share in kept.items()}
 
 
-def efficiency(values: Mapping[str, Any], name: str) -> float:
-    """Return images/s of n processes over n times those of one on one core; 1 is perfect."""
-    n, rates = values["processes"], values["rates"][name]
-    return float(median(rates[f"{n} x 1"]) / (n * median(rates["1 x 1"])))
-
-
 def rates_table(values: Mapping[str, Any]) -> Table:
     """Return images/s of every setup, and what it gains over one process on one core."""
     n = values["processes"]

@@ -6,6 +6,7 @@ becomes a `UserError` of one line. This module imports no torch, so `--help` ans
 
 import contextlib
 import functools
+import inspect
 import io
 import re
 import shlex
@@ -48,7 +49,12 @@ def deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
 
 
 def parse(
-    arguments: list[str], commands: Commands, *, prog: str, description: str
+    arguments: list[str],
+    commands: Commands,
+    *,
+    prog: str,
+    description: str,
+    fields: Mapping[str, str] | None = None,
 ) -> Callable[[], None]:
     """Return the chosen command, ready to be called.
 
@@ -57,6 +63,8 @@ def parse(
         commands: What there is to choose from.
         prog: The words before, such as `cifar-lessons`.
         description: Stands on top of `--help`.
+        fields: What a command with `--set` changes by it, by the word that a person may take for
+            an option, such as `epochs`.
 
     Raises:
         UserError: What was typed fits no command or not its flags.
@@ -79,21 +87,31 @@ def parse(
             raise
     command = f" {arguments[0]}" if arguments and arguments[0] in commands else ""
     what = in_one_line(said.getvalue())
+    if command and fields and "set" in inspect.signature(commands[arguments[0]]).parameters:
+        for option in (word.partition("=")[0] for word in arguments if word.startswith("--")):
+            field = fields.get(option[2:].replace("-", "_"))
+            if field and what.startswith("Unrecognized") and option in what:
+                raise UserError(
+                    f"no option {option!r}: a field of the recipe is changed by "
+                    f"`--set {field}=VALUE`"
+                )
     raise UserError(f"{what}; `{prog}{command} --help` shows what it takes")
 
 
 def in_one_line(box: str) -> str:
     """Return what tyro says in a box of several lines: what is wrong, and the nearest options."""
+    box = re.sub(r"\s*\(applied to [^)]*\)", "", box)
     inside = [line.strip("│| ") for line in box.splitlines()[1:]]
     # Its parts are set apart by rules and empty lines: lines without a letter.
     text = "\n".join(line if re.search(r"\w", line) else "" for line in inside)
     what, *others = (part.splitlines() for part in re.split(r"\n\n+", text.strip()))
     near = [
-        line.split()[0]
+        line.split()[0].rstrip(",")
         for part in others
         if part[0].startswith("Perhaps you meant")
         for line in part
         if line.startswith("--")
     ]
+    near = [option for option in near if option not in " ".join(what).split()]
     offered = f": did you mean {' or '.join(near)}?" if near else ""
     return re.sub(r"\s+", " ", " ".join(what)).rstrip(".:") + offered

@@ -121,8 +121,8 @@ def test_each_loop_computes_in_the_layout_and_precision_that_its_row_names(
     outputs: list[torch.Tensor] = []
     seen = {}
 
-    def watched(recipe, runtime, layout=torch.channels_last):
-        model = network(recipe, runtime, layout)
+    def watched(recipe, runtime, order=torch.channels_last):
+        model = network(recipe, runtime, order)
         model.convs[3].register_forward_hook(lambda _model, _input, out: outputs.append(out))
         return model
 

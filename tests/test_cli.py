@@ -151,12 +151,36 @@ def test_a_mistake_gets_one_line_with_the_value_and_the_mend(typed, line, said):
     assert said in typed(*shlex.split(line)).mistake
 
 
+@pytest.mark.parametrize(
+    ("option", "field"),
+    [
+        ("--epochs 3", "epochs"),
+        ("--batch-size=64", "batch_size"),
+        ("--lr 0.1", "optim.peak_lr"),
+        ("--weight-decay 0", "optim.weight_decay"),
+        ("--val-size 0", "data.val_size"),
+        ("--width 8", "model.options.width"),
+    ],
+)
+def test_a_field_that_is_taken_for_an_option_is_shown_as_it_is_set(typed, option, field):
+    said = typed(*f"train simple_cnn {option}".split()).mistake
+    assert said.endswith(f"a field of the recipe is changed by `--set {field}=VALUE`")
+
+
 def test_a_path_that_the_system_refuses_is_named(typed, monkeypatch):
     def refused(*_: object) -> None:
         raise OSError(errno.ENAMETOOLONG, "File name too long", "a" * 300)
 
     monkeypatch.setattr(runs, "find_run", refused)
     assert typed("evaluate", "a" * 300).mistake == f"cannot use {'a' * 300}: File name too long"
+
+
+def test_memory_that_runs_out_is_one_line(typed, monkeypatch):
+    def starved(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total")
+
+    monkeypatch.setattr(runs, "find_run", starved)
+    assert "there is not enough memory for 20.00 GiB" in typed("evaluate", "simple_cnn").mistake
 
 
 def test_a_study_to_record_needs_committed_code_before_it_is_measured(typed, monkeypatch):

@@ -1,16 +1,22 @@
 """Mirrors cifar_lessons/config.py: what a recipe refuses, and which runs it plans."""
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
+import torch
 
 from cifar_lessons import recipes
 from cifar_lessons.config import (
+    ArchitectureSearch,
+    AugmentConfig,
     DataConfig,
     Distillation,
     ModelConfig,
+    OptimConfig,
     PairConfig,
     Recipe,
+    ScheduleConfig,
     SimClr,
     VicReg,
     ViewsConfig,
@@ -93,6 +99,37 @@ def test_a_value_out_of_range_is_told_with_one_that_works(assignment, message):
         override(recipes.simple_cnn(), assignment)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: ScheduleConfig(name="onecycle"), "optim.schedule.name must be one of 'constant',"),
+        (lambda: OptimConfig(name="rmsprop"), "optim.name must be one of 'sgd', 'adam', 'adamw',"),
+        (lambda: AugmentConfig(flip=True), "data.augment.flip must be one of 'none', 'random',"),
+        (lambda: DataConfig(dataset="mnist"), "data.dataset must be one of 'cifar10', 'cifar100'"),
+        (lambda: Distillation(loss="mse"), "objective.loss must be one of 'kd', 'dkd', got 'mse'"),
+        (lambda: ViewsConfig(name="crop"), "views.name must be one of 'flip', 'flip_shift', got"),
+        (lambda: ArchitectureSearch(controller="rnn"), "objective.controller must be one of"),
+        (lambda: replace(recipes.simple_cnn(), precision="fp8"), "precision must be one of 'auto'"),
+    ],
+)
+def test_a_word_that_a_field_does_not_know_is_refused_from_python_too(made, said):
+    """Else an unknown schedule would be a constant one, and an unknown optimizer AdamW."""
+    with pytest.raises(UserError) as error:
+        made()
+    assert str(error.value).startswith(said)
+    assert "; try '" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"), [("objective", "focal"), ("model", torch.nn.Linear(2, 2)), ("optim", "sgd")]
+)
+def test_a_recipe_is_plain_data(part, value):
+    with pytest.raises(
+        TypeError, match=rf"{part} must be a table of .* got a {type(value).__name__}"
+    ):
+        replace(recipes.simple_cnn(), **{part: value})
 
 
 def test_plateau_needs_a_validation_split():

@@ -59,6 +59,20 @@ def test_an_exported_file_gives_the_answers_of_its_network(pictures, tmp_path):
     np.testing.assert_allclose(found.probabilities(pictures), plain, atol=1e-4)
 
 
+def test_an_accuracy_that_nobody_gave_is_not_made_up(tmp_path):
+    pytest.importorskip("onnxruntime")
+    from cifar_lessons.deploy.export import export
+    from cifar_lessons.deploy.model_file import About
+
+    card = pretrained.card("resnet18_w16")
+    network, data = pretrained.load(card.name), from_dict(Recipe, card.recipe).data
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    made, _ = export(network, data, about=About("mine", card.classes), images=images)
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(made.content)
+    assert predicting.answering(str(path)).title == f"mine in {path}, fp32, accuracy not known"
+
+
 @pytest.mark.parametrize(
     ("final", "said"),
     [

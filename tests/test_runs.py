@@ -234,6 +234,26 @@ def test_a_run_is_found_by_folder_by_name_and_by_seed(folders, recipe):
         runs.find_run("simple_cn", root=folders.root)
 
 
+def test_a_run_that_is_not_there_is_told_by_what_is(folders, recipe, monkeypatch, tmp_path):
+    for seed in (0, 1):
+        folders.write(recipe, seed=seed, recorded=True)
+    with pytest.raises(MissingRun, match=r"no run 'simple_cnn/seed9': of .*, seed0, seed1 are rec"):
+        runs.find_run("simple_cnn/seed9", root=folders.root)
+    with pytest.raises(MissingRun, match=r"the folder .* holds no run: there is no run.json in it"):
+        runs.find_run(str(tmp_path), root=folders.root)
+    with pytest.raises(MissingRun, match="known: simple_cnn"):
+        runs.find_run("qqq", root=folders.root)
+    monkeypatch.setattr(runs, "MOST_NAMED", 0)
+    with pytest.raises(MissingRun, match="`cifar-lessons list` shows what is recorded"):
+        runs.find_run("qqq", root=folders.root)
+
+
+def test_a_split_whose_answers_are_not_kept_is_no_damage(folders, recipe):
+    run = runs.read_run(str(folders.write(recipe, seed=0)))
+    with pytest.raises(ValueError, match="split must be test or val, got 'train'"):
+        run.logits("train")
+
+
 # --- studies ----------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from cifar_lessons.runtime import (
     detect,
     has_bf16,
     in_precision,
+    layout,
     stream,
     stream_seed,
 )
@@ -92,6 +94,19 @@ def test_cuda_takes_bf16_or_else_scaled_fp16(monkeypatch, bf16, precision):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
     assert detect() == Runtime(device=torch.device("cuda"), precision=precision)
     assert detect(device="cpu", precision="fp32") == Runtime(device=CPU, precision="fp32")
+
+
+def test_an_older_torch_that_cannot_tell_takes_fp32(monkeypatch):
+    """`get_capabilities` came with PyTorch 2.11; a hosted notebook may have an older one."""
+    accelerator(monkeypatch, None)
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert detect() == Runtime(device=CPU, precision="fp32")
+
+
+def test_images_lie_channels_last_but_on_mps():
+    kinds = {kind: layout(torch.device(kind)) for kind in ("cpu", "cuda", "mps")}
+    last = torch.channels_last
+    assert kinds == {"cpu": last, "cuda": last, "mps": torch.contiguous_format}
 
 
 def test_mps_computes_in_fp32(monkeypatch):
@@ -205,6 +220,14 @@ def test_a_recipe_may_fix_the_precision(monkeypatch):
     capable(monkeypatch, bf16=False)
     with pytest.raises(UserError, match="cpu here has no fast bf16"):
         in_precision(Runtime(device=CPU, precision="fp32"), "bf16")
+
+
+def test_another_precision_keeps_the_device_of_a_rank(monkeypatch):
+    """Each of many processes has a device of its own; to look for one again would refuse it."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    own = torch.device("cuda", 1)
+    found = Runtime(device=own, precision="bf16", group=Group(rank=1, size=2, local_rank=1))
+    assert in_precision(found, "fp32") == replace(found, precision="fp32")
 
 
 def test_only_fp16_is_scaled():

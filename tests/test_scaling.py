@@ -28,10 +28,6 @@ def values(**rates: list[float]) -> dict[str, Any]:
 # --- what the rates mean ----------------------------------------------------------------------
 
 
-def test_efficiency_is_the_share_of_two_cores_worth():
-    assert scaling.efficiency(values(), "simple_cnn") == 120 / 200
-
-
 def test_the_parts_of_the_time_sum_to_one():
     """Two cores would give 200; without averaging they give 160, with it 120."""
     found = scaling.parts(values(), "simple_cnn")

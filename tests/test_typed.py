@@ -59,6 +59,14 @@ def test_help_is_no_mistake(capsys):
     assert "Go." in capsys.readouterr().out
 
 
+def test_an_option_is_not_offered_in_place_of_itself():
+    box = (
+        "╭ Problem ╮\n│ Unrecognized options: --step (applied to legs walk) │\n│ ──── │\n"
+        "│ Perhaps you meant: │\n│ --step, │\n│ --steps, --stride │\n╰───╯\n"
+    )
+    assert in_one_line(box) == "Unrecognized options: --step: did you mean --steps?"
+
+
 def test_a_box_becomes_a_line():
     box = "╭ Problem ╮\n│ Something is   │\n│ wrong.         │\n╰────────╯\n"
     assert in_one_line(box) == "Something is wrong"

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cifar_lessons.config import AugmentConfig
-from cifar_lessons.runtime import stream
+from cifar_lessons.runtime import layout, stream
 
 
 @dataclass(frozen=True)
@@ -111,4 +111,4 @@ def cut_out(images: Tensor, draws: Draws, which: Tensor, config: AugmentConfig) 
     square = inside[:, 0, :, None] & inside[:, 1, None, :]  # (B, 32, 32)
     # The broadcast mask would bring the result back to the default layout.
     erased = images.masked_fill(square[:, None], 0.0)
-    return erased.contiguous(memory_format=torch.channels_last)
+    return erased.contiguous(memory_format=layout(erased.device))

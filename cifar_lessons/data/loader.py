@@ -16,7 +16,7 @@ from cifar_lessons.data.cifar import Split
 from cifar_lessons.data.resize import FULL_SIDE, shrink
 from cifar_lessons.distributed import ALONE, Group
 from cifar_lessons.errors import UserError
-from cifar_lessons.runtime import stream
+from cifar_lessons.runtime import layout, stream
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,15 @@ class Batch:
 def normalise(images: Tensor, data: DataConfig) -> Tensor:
     """Return `(pixels / 255 - mean) / std` per channel, float32, in the layout of the input.
 
+    But on a device that has one right layout, in that (`runtime.layout`): all images come through
+    here before a network sees them.
+
     Args:
         images: (B, 3, H, W) uint8.
         data: Holds mean and std, in units of [0, 1].
     """
+    if layout(images.device) is torch.contiguous_format:
+        images = images.contiguous()
     # A whole image of each constant, in the layout of the input: against 3 numbers, PyTorch's CPU
     # kernel would step through channels_last pixels 3 at a time.
     whole = torch.empty_like(images[:1], dtype=torch.float32)  # (1, 3, H, W)

@@ -43,7 +43,7 @@ class PictureTooLarge(UserError):
     """More pixels than are read here."""
 
 
-def read_picture(path: Path) -> tuple[Tensor, str]:
+def read_picture(path: Path | str) -> tuple[Tensor, str]:
     """Return a picture as the networks see it, and what was done to it.
 
     The longer side is cut to the shorter one, evenly from both ends, and the square is shrunk
@@ -59,7 +59,7 @@ def read_picture(path: Path) -> tuple[Tensor, str]:
     Raises:
         UserError: No file, no image, or one that is too large; the message names the file.
     """
-    return _as_cifar(open_picture(path))
+    return _as_cifar(open_picture(Path(path)))
 
 
 def open_picture(path: Path) -> Image.Image:

@@ -95,7 +95,11 @@ class OnnxRuntime:
         # Idle threads sleep: what runs beside us gets the core.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(model.content, options, providers=[wanted])
+            # On a GPU, fp32 means fp32: without this its products have 10 bits (TF32).
+            settings = {"use_tf32": "0"} if device == "cuda" else {}
+            self._session = ort.InferenceSession(
+                model.content, options, providers=[(wanted, settings)]
+            )
         except Exception as error:  # its exceptions have no common class of their own
             reason = str(error).partition("\n")[0]
             raise UserError(

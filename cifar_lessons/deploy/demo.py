@@ -145,9 +145,8 @@ def write_folder(
     title = html.escape(f"Try {about.name}")
     words = html.escape(
         f"A network for {len(about.classes)} classes, {about.precision}, "
-        f"{len(content) / 1e6:.1f} MB; its {about.scored_on} accuracy was "
-        f"{100 * about.test_accuracy:.1f} % "
-        "when it was trained. It runs in this browser: no picture leaves it."
+        f"{len(content) / 1e6:.1f} MB; {about.scored} when it was trained. It runs in this "
+        "browser: no picture leaves it."
     )
     shown = section(about, ALONE, samples=samples).html
     page = _filled("index.html", {"title": title, "about": words, "section": shown})

@@ -26,18 +26,25 @@ class About:
     Attributes:
         name: The recipe and key of the run, such as `resnet18 seed0`.
         classes: Names, in the order of the logits.
-        weights: sha256 of the weights that were exported.
+        weights: sha256 of the weights that were exported; empty where nobody said.
         precision: fp32, fp16 or int8.
-        test_accuracy: A fraction; of the run, before any quantisation.
+        test_accuracy: A fraction; of the run, before any quantisation. None: not known.
         scored_on: Which images that accuracy is of, test or validation.
     """
 
     name: str
     classes: tuple[str, ...]
-    weights: str
-    precision: str
-    test_accuracy: float
+    weights: str = ""
+    precision: str = "fp32"
+    test_accuracy: float | None = None
     scored_on: str = "test"
+
+    @property
+    def scored(self) -> str:
+        """Return how good it is known to be, such as `test accuracy 87.35 %`."""
+        if self.test_accuracy is None:
+            return "accuracy not known"
+        return f"{self.scored_on} accuracy {100 * self.test_accuracy:.2f} %"
 
 
 @dataclass(frozen=True)
@@ -62,12 +69,13 @@ def sign(model: "onnx.ModelProto", about: About) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def read_model(path: Path) -> ModelFile:
+def read_model(path: Path | str) -> ModelFile:
     """Return an exported model.
 
     Raises:
         UserError: No file, a damaged one, or one that `cifar-lessons export` did not write.
     """
+    path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -123,7 +131,7 @@ def _require_sound(about: About) -> None:
     if not about.classes or not all(isinstance(text, str) for text in texts):
         raise ValueError("its name, classes, weights and precision must be text")
     accuracy = about.test_accuracy
-    if not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
+    if accuracy is not None and not (isinstance(accuracy, int | float) and 0 <= accuracy <= 1):
         raise ValueError(f"its accuracy must be in [0, 1], got {accuracy!r}")
 
 

@@ -82,8 +82,9 @@ def open_way(way: str, folder: Path, *, threads: int) -> "Backend":
     from cifar_lessons.runtime import detect
 
     torch.set_num_threads(threads)
-    detect(device="cpu", precision="fp32")  # sets the CPU up as everywhere in this library
     found = WAYS[way]
+    # Sets the CPU up as everywhere in this library, and on a GPU lets fp32 be fp32.
+    detect(device="cuda" if found.device == "cuda" else "cpu", precision="fp32")
     if found.file == "weights":
         return _eager(way, folder)
     model = read_model(folder / f"{found.file}.onnx")

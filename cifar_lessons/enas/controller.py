@@ -4,8 +4,8 @@ Source of the LSTM: github.com/melodyguan/enas, `src/cifar10/general_controller.
 of Pham et al. (2018), arXiv:1802.03268: one layer of 64 units, all weights drawn from
 U(-0.1, 0.1). For each layer it makes two steps. The first gives the logits of the six operations;
 its choice, embedded, is the next input. The second asks each earlier input whether to add it:
-`v . tanh(W1 h_j + W2 h)` is the logit of yes, its negative that of no; the mean of the chosen ones
-is the next input. All logits become `c * tanh(logit / T)`.
+`v . tanh(W1 h_j + W2 h)` is the logit of yes, its negative that of no; the sum of the chosen ones
+over one more than their number is the next input. All logits become `c * tanh(logit / T)`.
 
 Two departures. The entropy is the true one, over all answers; theirs is -p log p of the sampled
 answer. And the penalty on skips measures the probability that is sampled from; theirs takes the

@@ -4,7 +4,7 @@ Source: Williams (1992), Machine Learning 8, 229-256; as in github.com/melodygua
 `src/cifar10/general_controller.py` (`build_trainer`) and `src/utils.py` (`get_train_ops`): Adam
 with beta1 = 0 and epsilon = 1e-3, a moving average of the rewards as baseline, and a bonus for
 entropy inside the reward. One departure: the baseline begins at the first reward in place of 0,
-since from 0 the first hundred samples all look good, whatever they are.
+since from 0 the first two hundred samples all look good, whatever they are.
 """
 
 from collections.abc import Callable

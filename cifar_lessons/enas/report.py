@@ -49,7 +49,7 @@ def found_note(search: Search | None) -> Markdown:
 
 def networks_table(networks: Sequence[Alone]) -> Table:
     """Return what each network trained alone is, multiplies, reaches and takes, the best first."""
-    columns = ("Network", "Architecture", "Width", "Multiplications")
+    columns = ("Network", "Architecture", "Width", "Cost, million")
     rows: list[list[Cell | str]] = []
     for network in sorted(networks, key=lambda n: -n.accuracy):
         e = reports.estimate(network.seeds)
@@ -59,15 +59,15 @@ def networks_table(networks: Sequence[Alone]) -> Table:
                 label_of(network.name),
                 Cell(str(network.architecture), code=True),
                 str(network.width),
-                f"{cost / 1e6:.1f} million",
+                f"{cost / 1e6:.1f}",
                 f"{100 * e.mean:.2f} % ({100 * e.low:.2f} to {100 * e.high:.2f})",
                 str(e.n),
                 f"{median(run.core_minutes for run in network.seeds):.1f}",
             ]
         )
     caption = (
-        "Trained alone, from scratch. The interval covers seeds and test images; the minutes are "
-        "the median of the seeds."
+        "Trained alone, from scratch. The cost is multiplications for one image. The interval "
+        "covers seeds and test images; the minutes are the median of the seeds."
     )
     return Table(
         [*columns, "Test accuracy", "Seeds", "Core-minutes"],

@@ -9,8 +9,8 @@ too good; its test accuracy after training alone is what counts. Test images nev
 
 Departures: the controller's updates are spread over the epoch instead of following it, as many in
 all, so that a short run has some too; at the end all validation images rank the candidates, where
-the source takes a single batch; and rewards see no dropout and no running statistics (`models.enas`
-says why).
+the source takes a single batch; and rewards use the statistics of their own batch in place of
+running ones (`models.enas` says why).
 
 Everything random is a function of (seed, epoch, step), as in `fit`: a search that was stopped
 anywhere goes on with the same bits.
@@ -121,9 +121,6 @@ def search(
         data.train, recipe.data, batch_size=recipe.batch_size, seed=seed, device=runtime.device
     )
     optimizer, objective = build_optimizer(network, recipe.optim), SupervisedObjective()
-    for weight in network.parameters() if recipe.optim.name == "sgd" else ():
-        # Most weights rest in a step. The fused kernel wants momentum for all of them or for none.
-        optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
     policy = Reinforce(chooser, config) if isinstance(chooser, Controller) else None
     found = Found(network, chooser, commits=[commit] if commit else [])
     scaler, tally = runtime.scaler(), Tally()

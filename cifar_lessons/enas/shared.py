@@ -10,7 +10,7 @@ from cifar_lessons.enas.space import Architecture
 from cifar_lessons.errors import UserError
 from cifar_lessons.models import build_model
 from cifar_lessons.models.enas import SharedNetwork
-from cifar_lessons.runtime import Runtime, stream_seed
+from cifar_lessons.runtime import Runtime, layout, stream_seed
 
 CHUNK = 500  # validation images that are normalised together by their own statistics
 
@@ -77,5 +77,5 @@ def new_search(
             temperature=config.temperature,
             skip_target=config.skip_target,
         )
-    moved: SharedNetwork = network.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    moved: SharedNetwork = network.to(runtime.device, memory_format=layout(runtime.device))  # type: ignore[call-overload]
     return moved, chooser

@@ -140,12 +140,15 @@ def cascade(model: nn.Module, *, seed: int) -> Iterator[tuple[str, nn.Module]]:
     forgetting = copy.deepcopy(model).eval()
     parts = [(n, part) for n, part in forgetting.named_children() if list(part.parameters())]
     for number, (name, part) in enumerate(reversed(parts)):
+        # On the CPU: the same draws on all devices, and no other generator is moved.
+        fresh = copy.deepcopy(part).cpu()
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(seed + 1000 * number)
-            for module in part.modules():
+            torch.default_generator.manual_seed(seed + 1000 * number)
+            for module in fresh.modules():
                 reset = getattr(module, "reset_parameters", None)
                 if callable(reset):
                     reset()
+        part.load_state_dict(fresh.state_dict())
         yield name, forgetting
 
 
@@ -162,7 +165,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> npt.NDArray[np.float64]:
     from scipy.stats import rankdata
 
     a, b = (
-        rankdata(maps.detach().flatten(1).double().cpu().numpy(), axis=1)
+        rankdata(maps.detach().flatten(1).cpu().double().numpy(), axis=1)
         for maps in (first, second)
     )
     a, b = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (a, b))

@@ -1,9 +1,9 @@
 """Confident learning: which images probably carry a wrong label, from out-of-fold probabilities.
 
 Source: Northcutt, Jiang & Chuang (2021), Confident Learning: Estimating Uncertainty in Dataset
-Labels, J. Artif. Intell. Res. 70, 1373-1411, section 3; their method "C confident", ranked by
-margin. The probabilities must come from networks that never trained on the image: one that did
-has learned its label, right or wrong, by heart.
+Labels, J. Artif. Intell. Res. 70, 1373-1411, section 3: off the diagonal of the confident joint
+(their method 2), ranked by the margin of their method 4. The probabilities must come from networks
+that never trained on the image: one that did has learned its label, right or wrong, by heart.
 """
 
 from dataclasses import dataclass

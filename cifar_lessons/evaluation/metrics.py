@@ -239,6 +239,8 @@ def paired_difference(
     Raises:
         ValueError: Different numbers of seeds, or different images.
     """
+    _require_list(first)
+    _require_list(second)
     if len(first) != len(second):
         raise ValueError(
             f"paired seeds are needed, got {len(first)} and {len(second)} runs; "
@@ -293,6 +295,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def require_same_images(runs: Sequence[Predictions]) -> None:
     """Raise a `ValueError` unless there are runs, all of the same images in the same order."""
+    _require_list(runs)
     if not runs:
         raise ValueError("at least one run is needed, got 0; record a seed first")
     for number, run in enumerate(runs):
@@ -301,6 +304,12 @@ def require_same_images(runs: Sequence[Predictions]) -> None:
                 f"run {number} was scored on other images than run 0 ({len(run)} and "
                 f"{len(runs[0])} images, or other labels); score all on one test set, in one order"
             )
+
+
+def _require_list(runs: object) -> None:
+    """Refuse one network's predictions where those of several seeds are meant."""
+    if isinstance(runs, Predictions):
+        raise TypeError("a list is needed, one entry a seed: [predictions] for a single network")
 
 
 def _table(runs: Sequence[Predictions]) -> npt.NDArray[np.float64]:

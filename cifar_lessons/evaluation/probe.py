@@ -42,7 +42,15 @@ def features(
         data: Normalisation.
         runtime: Device, precision and group.
         batch_size: Images at once.
+
+    Raises:
+        TypeError: The encoder has no method `features`.
     """
+    if not hasattr(encoder, "features"):
+        raise TypeError(
+            f"the network must have a method `features`, as models.base.Classifier has; a "
+            f"{type(encoder).__name__} has none"
+        )
     encoder.eval()
     share = runtime.group.share(-(-len(split) // batch_size))
     mine = split[slice(share.start * batch_size, share.stop * batch_size)]

@@ -21,7 +21,7 @@ from cifar_lessons.evaluation.merging import Merge, merge
 from cifar_lessons.evaluation.metrics import Predictions
 from cifar_lessons.evaluation.view_sets import ViewSet, view_set
 from cifar_lessons.evaluation.views import VIEWS
-from cifar_lessons.runtime import Runtime
+from cifar_lessons.runtime import Runtime, layout
 
 Logits = npt.NDArray[np.float32]
 
@@ -36,6 +36,15 @@ class Halves(Protocol):
 
     def eval(self) -> object:
         """Set it to evaluation mode."""
+
+
+def require_halves(model: object) -> None:
+    """Raise a `TypeError` for a network that is not in two halves."""
+    if not hasattr(model, "features") or not hasattr(model, "head"):
+        raise TypeError(
+            f"the network must have `features` and `head`, as models.base.Classifier has; a "
+            f"{type(model).__name__} lacks them"
+        )
 
 
 @torch.inference_mode()
@@ -65,7 +74,11 @@ def logits_of_views(
 
     Returns:
         By view, (N, K), in the order of the split.
+
+    Raises:
+        TypeError: The network is not in two halves.
     """
+    require_halves(model)
     model.eval()
     found: dict[str, list[Logits]] = {view: [] for view in views}
     total = len(views) * -(-len(split) // batch_size)
@@ -73,7 +86,7 @@ def logits_of_views(
     with tqdm(total=total, unit="batch", dynamic_ncols=True, disable=hidden) as bar:
         for batch in eval_batches(split, data, batch_size=batch_size, device=runtime.device):
             for view in views:
-                images = VIEWS[view](batch.images).contiguous(memory_format=torch.channels_last)
+                images = VIEWS[view](batch.images).contiguous(memory_format=layout(runtime.device))
                 with runtime.autocast():
                     features = model.features(images)
                 found[view].append(model.head(features.float()).cpu().numpy())
@@ -172,7 +185,7 @@ def predict_views(
     for batch in eval_batches(part, data, batch_size=batch_size, device=runtime.device):
         for view, weight in more:
             with runtime.autocast():
-                images = VIEWS[view](batch.images).contiguous(memory_format=torch.channels_last)
+                images = VIEWS[view](batch.images).contiguous(memory_format=layout(runtime.device))
                 logits = model(images).float().cpu().numpy()
             total[start : start + len(batch)] += weight * logits
         start += len(batch)

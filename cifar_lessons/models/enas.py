@@ -44,9 +44,11 @@ class Halve(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, 2C, H / 2, W / 2), rounded up."""
         shifted = F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))[:, :, 1::2, 1::2]
-        # Cut out before the convolution: a strided one is slow on a CPU.
+        # Cut out before the convolution: a strided one is slow on a CPU. On MPS channels_last is
+        # not safe (`runtime.layout`), and nothing is in it there.
+        layout = torch.contiguous_format if x.device.type == "mps" else torch.channels_last
         parts = [
-            conv(part.contiguous(memory_format=torch.channels_last))
+            conv(part.contiguous(memory_format=layout))
             for conv, part in ((self.even, x[:, :, ::2, ::2]), (self.odd, shifted))
         ]
         out: Tensor = self.norm(torch.cat(parts, dim=1))

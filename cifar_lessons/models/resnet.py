@@ -6,9 +6,9 @@ Parameters at 10 classes: 11,173,962, 21,282,122 and 23,520,842.
 
 Weights start from PyTorch's defaults (uniform with variance 1 / (3 fan_in) for convolutions),
 as in the widely used CIFAR ports, not from the paper's He normal. Batch norm makes the scale of
-a convolution's weights cancel, so the choice hardly shows; without it (`norm=False`) there is no
-special initialisation either, and a deep network without skips then passes almost no signal on.
-That is part of what the ablation measures.
+a convolution's weights cancel in what it gives (not in how fast its direction learns: chapter 4).
+Without it (`norm=False`) there is no special initialisation either, and a deep network without
+skips then passes almost no signal on. That is part of what the ablation measures.
 """
 
 from collections.abc import Mapping, Sequence

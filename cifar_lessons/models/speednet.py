@@ -2,12 +2,12 @@
 
 The shape is that of the speedruns; the code is ours. Where each idea comes from:
 
-- a first layer that whitens 2x2 patches, computed from the images and never trained: Page (2019,
-  "How to Train Your ResNet", part 8), frozen and with both signs by Balsam (2023, hlb-CIFAR10);
-- 2x2 patches, first filters close to the identity, scales of batch norm fixed at 1 and a fast
-  memory of its statistics: Jordan (2024), arXiv:2404.00498, sections 3.1 to 3.3;
-- pooling before normalisation and activation, which then touch a quarter of the numbers:
-  Page (2019, part 7).
+- a first layer that whitens patches, computed from the images and never trained: Page (2019, "How
+  to Train Your ResNet", part 8); of 2x2, frozen and with both signs: Balsam (2023, hlb-CIFAR10);
+- scales of batch norm that don't learn, and pooling before normalisation and activation, which
+  then touch a quarter of the numbers: Page (2019, part 8);
+- a fast memory of batch norm's statistics: Balsam (2023);
+- first filters that are the identity: Jordan (2024), arXiv:2404.00498, section 3.3, after Balsam.
 
 What is different here: the last pool takes the maximum over whatever is left, so that images of
 any side from 10 pixels fit (training begins with small ones), and the head is a plain linear

@@ -65,7 +65,7 @@ def decoupled_loss(
 
     The plain KL divergence is this with a = 1 and, for each image, b = 1 - the teacher's
     probability of the target: a sure teacher then says almost nothing about the other classes.
-    Here b is free (source, section 3.2).
+    Here b is free (source, equation 7).
 
     Args:
         student_logits: Unnormalised scores, shape (B, K), K >= 3.
@@ -73,7 +73,7 @@ def decoupled_loss(
         labels: Class indices in [0, K), shape (B,), int64: the targets.
         temperature: T > 0, no unit.
         target_weight: a >= 0.
-        others_weight: b >= 0; the source takes 1 to 8.
+        others_weight: b >= 0; the source takes 0.5 to 8.
 
     Returns:
         Mean over the batch, in nats: a float32 scalar. The labels' own loss is not in it.
@@ -140,7 +140,6 @@ class DistillationObjective:
         loss = self._loss(logits, batch.teacher, batch.labels)
         said = logits.detach().argmax(1)
         metrics = {
-            "loss": loss.detach(),
             "accuracy": (said == batch.labels).float().mean(),
             "agreement": (said == batch.teacher.argmax(1)).float().mean(),
         }

@@ -108,13 +108,12 @@ class SimClrObjective:
         """Return the loss, the cosine of partners, and how far all views are spread."""
         first, second = two_views(model, batch)
         loss = nt_xent(first, second, temperature=self.config.temperature, group=self.group)
-        return StepOutput(loss, pair_metrics(loss, first, second))
+        return StepOutput(loss, pair_metrics(first, second))
 
 
-def pair_metrics(loss: Tensor, first: Tensor, second: Tensor) -> dict[str, Tensor]:
-    """Return what is told of a step: the loss, the partners' mean cosine, and the spread."""
+def pair_metrics(first: Tensor, second: Tensor) -> dict[str, Tensor]:
+    """Return what is told of a step beside its loss: the partners' mean cosine, and the spread."""
     return {
-        "loss": loss.detach(),
         "partners": F.cosine_similarity(first.detach(), second.detach()).mean(),
         "spread": spread(torch.cat([first, second])),
     }

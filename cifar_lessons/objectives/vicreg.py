@@ -81,4 +81,4 @@ class VicRegObjective:
         parts = {"invariance": c.invariance, "variance": c.variance, "covariance": c.covariance}
         loss = torch.stack([weight * getattr(terms, name) for name, weight in parts.items()]).sum()
         told = {name: getattr(terms, name).detach() for name in parts}
-        return StepOutput(loss, {**pair_metrics(loss, first, second), **told})
+        return StepOutput(loss, {**pair_metrics(first, second), **told})

@@ -21,7 +21,7 @@ from cifar_lessons.building import new_model
 from cifar_lessons.config import ModelConfig, OptimConfig, Recipe
 from cifar_lessons.data.loader import Batch
 from cifar_lessons.objectives.supervised import SupervisedObjective
-from cifar_lessons.runtime import Precision, Runtime, detect
+from cifar_lessons.runtime import Precision, Runtime, detect, layout
 from cifar_lessons.training.optim import build_optimizer
 from cifar_lessons.training.step import train_step
 
@@ -35,7 +35,7 @@ def made_up_batch(size: int, device: torch.device | str = "cpu") -> Batch:
     rng = torch.Generator().manual_seed(0)
     images = torch.randn(size, 3, 32, 32, generator=rng).to(device)
     labels = torch.randint(0, 10, (size,), generator=rng).to(device)
-    return Batch(images.contiguous(memory_format=torch.channels_last), labels, labels)
+    return Batch(images.contiguous(memory_format=layout(images.device)), labels, labels)
 
 
 def training_step(

@@ -8,7 +8,6 @@ Operations of a training step are 3 times those of the forward pass: the gradien
 of the weights cost as much each. `FlopCounterMode` counts depthwise backward passes as dense.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -123,12 +122,6 @@ def layers(model: ModelConfig) -> list[Layer]:
     for hook in hooks:
         hook.remove()
     return list(found.values())
-
-
-def work_of(model: ModelConfig, batch_size: int) -> Iterator[tuple[Layer, int]]:
-    """Yield each distinct layer with the operations of all that are alike, for a step."""
-    for layer in layers(model):
-        yield layer, layer.count * layer.operations(batch_size)
 
 
 def multiplications(model: ModelConfig) -> int:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from cifar_lessons.config import ModelConfig
-from cifar_lessons.runtime import Runtime, detect
+from cifar_lessons.runtime import Runtime, detect, layout
 from cifar_lessons.speed.conditions import Conditions
 from cifar_lessons.speed.layers import Layer, layers
 from cifar_lessons.speed.peaks import copy_rate, matmul_rate
@@ -138,11 +138,11 @@ def training_pass(
     """Return a function that takes one layer forward and backward, as a training step does."""
     exact = replace(runtime, precision="bf16" if precision == "bf16" else "fp32")
     module: nn.Module = copy.deepcopy(layer.module).train()
-    module = module.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = module.to(runtime.device, memory_format=layout(runtime.device))  # type: ignore[call-overload]
     rng = torch.Generator().manual_seed(0)
     x = torch.randn(batch_size, *layer.input, generator=rng).to(runtime.device)
     if x.ndim == 4:
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=layout(runtime.device))
     # What comes from the layer before is in the low precision already; images are not.
     if precision == "bf16" and not layer.first:
         x = x.to(torch.bfloat16)

@@ -11,7 +11,7 @@ apart stands in a few places: `average_gradients`, `Stops`, `Tally` and the meth
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def fit(
     micro_batch: int | None = None,
     ema_decay: float | None = None,
     validate_every: int = 1,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     identity: dict[str, Any] | None = None,
     commit: str = "",
     deadline: float | None = None,
@@ -82,9 +82,10 @@ def fit(
         objective: Maps (model, batch) to a loss.
         train: The training batches, or this rank's slices of them.
         validate: Called after each epoch with the model in evaluation mode; its numbers become
-            columns `val_…` of the history, and must be the same on every rank. None where nothing
-            is held out.
-        optimizer: Over the model's parameters.
+            columns `val_…` of the history, and must be the same on every rank. Its `loss` is what
+            the plateau schedule watches. None where nothing is held out.
+        optimizer: Over the model's parameters. Its rate is set anew before every step, from
+            `peak_lr` and `schedule`: the one that it was made with does not count.
         schedule: How the learning rate moves below `peak_lr`.
         peak_lr: The largest learning rate.
         epochs: At least 1.
@@ -94,7 +95,8 @@ def fit(
         ema_decay: See `build_ema`; None trains and evaluates the same weights.
         validate_every: Epochs between two calls of `validate`; the last epoch has one always.
         checkpoint: File to resume from and to save to; None saves nothing. Rank 0 writes it.
-        identity: What the checkpoint must agree on, such as the recipe and the seed.
+        identity: What the checkpoint must agree on beside epochs and rates, such as the recipe
+            and the seed.
         commit: Of the code, listed in the result.
         deadline: `time.monotonic()` after which the loop saves and returns; rank 0's counts.
         save_every: Seconds between two checkpoints inside an epoch.
@@ -103,9 +105,21 @@ def fit(
         progress: Show a bar on a terminal, or print a line an epoch elsewhere.
 
     Raises:
-        UserError: The checkpoint is of another run, or cannot be read or written.
+        UserError: The checkpoint is of another run, or cannot be read or written; or the schedule
+            is plateau and there is no validation loss.
+        TypeError: The objective, or `validate`, returns something else than it has to.
         LossIsNotFinite: The loss became NaN; the last checkpoint stands.
     """
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    if schedule.name == "plateau" and validate is None:
+        raise UserError(
+            "the plateau schedule watches the validation loss, and `validate` is None; hold "
+            "images out, or take another schedule, such as one_cycle"
+        )
+    checkpoint = None if checkpoint is None else Path(checkpoint)
+    # A rate depends on all of these, so a run can't go on with others.
+    plan = {"epochs": epochs, "peak_lr": peak_lr, **asdict(schedule)}
     group, scaler = runtime.group, runtime.scaler()
     progress = progress and group.leader
     objective = average_gradients(objective, model, runtime)
@@ -118,6 +132,7 @@ def fit(
         assert checkpoint is not None
         with group.together():
             checkpoints.require_same(state.get("identity", {}), identity or {}, checkpoint)
+            checkpoints.require_same(state.get("plan", plan), plan, checkpoint)
             try:
                 model.load_state_dict(state["model"])
                 optimizer.load_state_dict(state["optimizer"])
@@ -130,10 +145,11 @@ def fit(
                 result.seconds, result.cpu_seconds = state["seconds"], state["cpu_seconds"]
                 result.commits = list(dict.fromkeys([*state["commits"], *result.commits]))
             except (RuntimeError, ValueError, KeyError, TypeError) as error:
-                reason = str(error).partition("\n")[0]
+                # PyTorch names what does not fit in its second line.
+                reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
                 raise UserError(
-                    f"{checkpoint} does not fit today's code ({reason}); delete it to start this "
-                    "run afresh, or choose another folder with --out"
+                    f"{checkpoint} does not fit this network and optimizer ({reason}); delete it "
+                    "to start this run afresh, or choose another folder with --out"
                 ) from None
         if progress:
             print(f"resuming at epoch {start_epoch + 1}, step {start_step} ({checkpoint})")
@@ -149,6 +165,7 @@ def fit(
             return
         state = {
             "identity": identity or {},
+            "plan": plan,
             "commits": result.commits,
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
@@ -227,7 +244,7 @@ def fit(
             due = (epoch + 1) % validate_every == 0 or epoch + 1 == epochs
             if validate is not None and due:
                 result.model.eval()
-                row |= {f"val_{name}": value for name, value in validate(result.model).items()}
+                row |= _validated(validate(result.model), schedule)
             row["seconds"] = before + time.monotonic() - clock
             result.history.append(row)
             tally = Tally()
@@ -247,6 +264,15 @@ def fit(
     wake(optimizer)
     result.model.eval()
     return result
+
+
+def _validated(found: Row, schedule: ScheduleConfig) -> Row:
+    """Return the columns of a validation, if they are what the history and the schedule need."""
+    if not isinstance(found, dict):
+        raise TypeError(f"validate must return numbers by name, got a {type(found).__name__}")
+    if schedule.name == "plateau" and "loss" not in found:
+        raise TypeError(f"the plateau schedule watches `loss`; validate returned {list(found)}")
+    return {f"val_{name}": value for name, value in found.items()}
 
 
 def _line(row: Row, epochs: int) -> str:

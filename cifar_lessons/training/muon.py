@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # steepest at 0, so few steps are enough (source)
@@ -43,20 +43,33 @@ def orthogonalise(matrix: Tensor, *, steps: int = 3, eps: float = 1e-7) -> Tenso
 
 
 class Muon(Optimizer):
-    """Muon for groups marked `orthogonal`, SGD with Nesterov momentum for the others.
+    """Muon for the filters of convolutions, SGD with Nesterov momentum for all other weights.
 
     One optimizer and not two, so that one `step` moves all weights and one state resumes them.
     """
 
-    def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
-        """Take parameter groups.
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
+        lr: float = 0.1,
+        *,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        orthogonal: bool | None = None,
+    ) -> None:
+        """Take weights, or groups of them with settings of their own.
 
         Args:
-            groups: Each with `params`, and where wanted `lr`, `momentum` in [0, 1),
-                `weight_decay` (added to the gradient; SGD groups alone) and `orthogonal`.
+            params: As for every optimizer of PyTorch.
+            lr: The rate. Filters usually want another one than the rest: give groups then.
+            momentum: In [0, 1).
+            weight_decay: Added to the gradient, before momentum; not for filters, whose norm is
+                fixed.
+            orthogonal: Whether updates are made orthogonal. None: those of weights with four
+                dimensions are.
         """
-        defaults = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "orthogonal": False}
-        super().__init__(groups, defaults)
+        settings = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        super().__init__(params, {**settings, "orthogonal": orthogonal})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -73,13 +86,16 @@ class Muon(Optimizer):
 
     def _move(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         momentum, state = group["momentum"], self.state[weight]
-        if not group["orthogonal"] and group["weight_decay"]:
+        orthogonal = group["orthogonal"]
+        if orthogonal is None:
+            orthogonal = weight.ndim == 4
+        if not orthogonal and group["weight_decay"]:
             gradient = gradient.add(weight, alpha=group["weight_decay"])
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(gradient)
         buffer = state["momentum_buffer"].mul_(momentum).add_(gradient)
         update = gradient.add(buffer, alpha=momentum)  # Nesterov: one step ahead
-        if group["orthogonal"]:
+        if orthogonal:
             rows = len(weight)
             # Every row near length 1, whatever the history: the rate is relative to that.
             weight.mul_(rows**0.5 / weight.norm())

@@ -1,8 +1,8 @@
 """Optimizers: which weights decay, how fast each kind moves, and for how long.
 
-Weight decay is for the weights of convolutions and linear layers. On the scale and shift of
-batch normalisation and on biases it only fights the normalisation (He et al. 2019,
-arXiv:1812.01187, section 3.1), so they are left out. Muon's groups are those of its source.
+Weight decay is for the weights of convolutions and linear layers. The scale and shift of batch
+normalisation and all biases are left out, as He et al. (2019, arXiv:1812.01187, section 3.1)
+advise. Muon's groups are those of its source.
 """
 
 from collections.abc import Callable
@@ -20,10 +20,10 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
     """Return an optimizer over groups of weights.
 
     Args:
-        model: Its trainable parameters are taken. For `muon` it must have a `head` and a `stem`,
-            whose bias is a group of its own.
+        model: Its trainable parameters are taken. For `muon` the bias of a `stem` is a group of its
+            own.
         config: Name, rates and decay. `adam` adds the decay to the gradient, `adamw` takes it
-            off the weight, as their papers do.
+            off the weight (Loshchilov & Hutter 2017, arXiv:1711.05101, compare the two).
     """
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if config.name == "muon":
@@ -38,13 +38,19 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
     # fused: one pass over the weights instead of one an operation.
     fused = all(p.device.type in ("cpu", "cuda", "mps") for p in trained.values())
     if config.name == "sgd":
-        return torch.optim.SGD(
+        sgd = torch.optim.SGD(
             groups,
             lr=config.peak_lr,
             momentum=config.momentum,
             nesterov=config.nesterov and config.momentum > 0,
             fused=fused,
         )
+        for weight in trained.values() if config.momentum > 0 else ():
+            # Else the fused kernel makes it in the first step, from memory as it finds it, and
+            # leaves it so where fp16 overflows in that step. It also wants it for all weights or
+            # for none, and in a search most of them rest.
+            sgd.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+        return sgd
     kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
     return kind(groups, lr=config.peak_lr, fused=fused)
 

@@ -50,6 +50,7 @@ def train_step(
         The output of the objective, its loss detached.
 
     Raises:
+        TypeError: The objective returns no `StepOutput`.
         LossIsNotFinite: Checked at once on a CPU by a process that trains alone. Elsewhere the
             check would wait, for the device or for the other processes, so `fit` looks less often.
     """
@@ -60,6 +61,11 @@ def train_step(
         with averaged(objective, now=number == len(parts)):
             with runtime.autocast():
                 output = objective(model, part)
+            if not isinstance(output, StepOutput):
+                raise TypeError(
+                    "an objective maps (model, batch) to a StepOutput(loss, metrics), got a "
+                    f"{type(output).__name__}"
+                )
             if runtime.device.type == "cpu" and runtime.group.size == 1:
                 check_finite(output.loss.item())
             share = len(part) / len(batch)  # so that the mean over parts is the mean over images

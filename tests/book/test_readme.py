@@ -75,9 +75,10 @@ def test_its_versions_are_those_that_are_installed():
     assert [pin for pin in shown if f"{pin} " not in pins] == []
 
 
-def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+@pytest.mark.parametrize("example", re.findall(r"```python\n(.+?)```", README, re.DOTALL))
+def test_its_python_runs(example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.setenv("CIFAR_LESSONS_DATA", str(tmp_path))
-    (example,) = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
     exec(compile(example, "README.md", "exec"), {})
     assert "train_loss" in capsys.readouterr().out
 

@@ -49,6 +49,16 @@ def test_normalisation_is_torchvisions(split):
     torch.testing.assert_close(got, reference(split.images), rtol=1e-5, atol=1e-5)
 
 
+def test_images_come_in_the_one_layout_of_a_device_that_has_one(split, monkeypatch):
+    """As on MPS; elsewhere they keep the one that they have."""
+    last = normalise(split.images.contiguous(memory_format=torch.channels_last), PLAIN)
+    assert last.is_contiguous(memory_format=torch.channels_last)
+    monkeypatch.setattr("cifar_lessons.data.loader.layout", lambda device: torch.contiguous_format)
+    usual = normalise(split.images.contiguous(memory_format=torch.channels_last), PLAIN)
+    assert usual.is_contiguous()
+    torch.testing.assert_close(usual, last, rtol=0, atol=0)
+
+
 def test_the_recipe_decides_mean_and_std(split):
     data = DataConfig(mean=(0.0, 0.5, 1.0), std=(1.0, 0.5, 0.25))
     got = normalise(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8), data)

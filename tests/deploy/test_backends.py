@@ -36,15 +36,16 @@ def test_a_silent_fallback_is_an_error(exported, monkeypatch):
     monkeypatch.setattr(
         ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
     )
-    monkeypatch.setattr(
-        ort,
-        "InferenceSession",
-        lambda content, options, providers: real(
-            content, options, providers=["CPUExecutionProvider"]
-        ),
-    )
+    asked: list[object] = []
+
+    def session(content, options, providers):
+        asked.extend(providers)
+        return real(content, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(ort, "InferenceSession", session)
     with pytest.raises(UserError, match="fell back from CUDAExecutionProvider to CPUExec"):
         OnnxRuntime(exported, device="cuda")
+    assert asked == [("CUDAExecutionProvider", {"use_tf32": "0"})]  # fp32 means fp32
 
 
 def test_threads_change_no_answer_beyond_rounding(exported, images):

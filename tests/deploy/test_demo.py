@@ -44,7 +44,7 @@ def test_a_site_holds_all_that_its_page_names(tmp_path, exported):
         assert (tmp_path / "site" / handed[key]).is_file()
     assert (tmp_path / "site" / handed["ort"]).is_dir()
     assert "<title>Try tiny seed0</title>" in page
-    assert "test accuracy was 50.0 %" in page
+    assert "test accuracy 50.00 % when it was trained" in page
     assert not re.search(r"""(src|href)=["']https?:""", page)
     assert "{" + "section}" not in page
 

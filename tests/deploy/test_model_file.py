@@ -64,12 +64,12 @@ def one_image_alone(exported) -> bytes:
         (outside, r"other files|damaged or no ONNX file"),
         (unsaid, "says nothing usable about itself"),
         (lambda e: said(e, classes=()), "must be text"),
-        (lambda e: said(e, test_accuracy=None), r"accuracy must be in \[0, 1\], got None"),
+        (lambda e: said(e, test_accuracy="high"), r"accuracy must be in \[0, 1\], got 'high'"),
         (lambda e: said(e, classes=("a", "b")), "other inputs and outputs"),
         (one_image_alone, r"other inputs and outputs \(pixels \[1, 32, 32, 3\]"),
     ],
     ids=[
-        *("empty", "text", "cut", "stranger", "outside", "unsaid", "no classes", "no accuracy"),
+        *("empty", "text", "cut", "stranger", "outside", "unsaid", "no classes", "bad accuracy"),
         *("two classes", "one image"),
     ],
 )

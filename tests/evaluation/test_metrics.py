@@ -263,6 +263,12 @@ def test_wrong_comparisons_name_the_value_and_the_mend(call, message):
         call()
 
 
+@pytest.mark.parametrize("compare", [mean_interval, lambda one: paired_difference(one, one)])
+def test_one_network_comes_in_a_list(compare):
+    with pytest.raises(TypeError, match=r"one entry a seed: \[predictions\] for a single network"):
+        compare(made_up())
+
+
 def test_metrics_work_where_there_is_no_torch(without_torch):
     code = (
         "import numpy as np\n"

@@ -47,6 +47,13 @@ def test_features_come_in_the_order_of_the_split():
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
+def test_a_network_without_features_is_refused():
+    split = cifar.synthetic(num_train=20, num_test=10, val_size=10).test
+    whole = torch.nn.Linear(3, 2)
+    with pytest.raises(TypeError, match=r"must have a method `features`.* a Linear has none"):
+        features(whole, split, DataConfig(), runtime=FP32)
+
+
 def test_nearest_finds_what_a_slow_search_finds(clouds):
     rows, _ = clouds
     where, cosines = nearest(rows, rows[:20], count=4)

@@ -175,3 +175,9 @@ def test_all_sets_need_each_view_once(network, split):
     for views in VIEW_SETS.values():
         alone = predict_set(network, split[slice(0, 5)], DATA, views=views, runtime=FP32)
         np.testing.assert_allclose(merge(seen, views.weights), alone.logits, atol=1e-5)
+
+
+def test_a_network_in_one_piece_is_refused_with_what_it_lacks(split):
+    whole = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 10))
+    with pytest.raises(TypeError, match=r"must have `features` and `head`.* a Sequential lacks"):
+        predict_set(whole, split, DATA, views="flip", runtime=FP32)

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import math
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -347,6 +348,69 @@ def test_an_empty_table_is_no_difference(data, tmp_path):
     assert Trial(data).fit(checkpoint=path, identity={"seed": 0}).finished
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"epochs": EPOCHS + 1}, f"epochs: saved {EPOCHS}, now {EPOCHS + 1}"),
+        ({"peak_lr": 0.5}, "peak_lr: saved 0.1, now 0.5"),
+        ({"schedule": ScheduleConfig(name="cosine")}, "name: saved 'one_cycle', now 'cosine'"),
+    ],
+)
+def test_a_run_does_not_go_on_at_other_rates(data, tmp_path, change, said):
+    """Also where nobody gives an identity: half a schedule of each is neither."""
+    path = tmp_path / "c.pt"
+    Trial(data).fit(checkpoint=path)
+    with pytest.raises(UserError, match=re.escape(f"is of another run ({said})")):
+        Trial(data).fit(checkpoint=path, **change)
+
+
+# --- what it is given -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (lambda loss: loss, "maps .model, batch. to a StepOutput.loss, metrics., got a Tensor"),
+        (
+            lambda loss: StepOutput(loss, {"hits": 3.0}),
+            "'hits' must be a tensor of one number, got",
+        ),
+        (lambda loss: StepOutput(loss, {"hits": torch.ones(2)}), "'hits' must be a tensor of one"),
+    ],
+)
+def test_an_objective_that_returns_something_else_is_told(data, returned, said):
+    def objective(model, batch):
+        return returned(model(batch.images).square().mean())
+
+    with pytest.raises(TypeError, match=said):
+        Trial(data, objective=objective).fit()
+
+
+def test_an_objective_needs_to_name_its_loss_once(data):
+    def objective(model, batch):
+        return StepOutput(model(batch.images).square().mean())
+
+    assert set(Trial(data, objective=objective).fit().history[0]) >= {"train_loss", "lr"}
+
+
+def test_a_plateau_needs_a_loss_to_watch(data):
+    plateau = ScheduleConfig(name="plateau")
+    with pytest.raises(UserError, match="plateau schedule watches the validation loss"):
+        Trial(data).fit(schedule=plateau, validate=None)
+    with pytest.raises(TypeError, match=r"watches `loss`; validate returned \['accuracy'\]"):
+        Trial(data).fit(schedule=plateau, validate=lambda model: {"accuracy": 0.5})
+
+
+def test_validation_returns_numbers_by_name(data):
+    with pytest.raises(TypeError, match="validate must return numbers by name, got a float"):
+        Trial(data).fit(validate=lambda model: 0.5)
+
+
+def test_no_epoch_is_no_training(data):
+    with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
+        Trial(data).fit(epochs=0)
+
+
 def test_a_checkpoint_that_does_not_fit_the_code_is_told(data, tmp_path):
     """The recipe is the same, and a commit in between has changed the network."""
     path = tmp_path / "c.pt"
@@ -367,7 +431,9 @@ def test_a_checkpoint_that_does_not_fit_the_code_is_told(data, tmp_path):
             progress=False,
         )
     assert "\n" not in str(error.value)
-    assert str(error.value).startswith(f"{path} does not fit today's code (Error(s) in loading")
+    said = f"{path} does not fit this network and optimizer (Error(s) in loading state_dict for"
+    assert str(error.value).startswith(said)
+    assert "key(s) in state_dict" in str(error.value)  # what does not fit, too
     assert "delete it to start this run afresh, or choose another folder" in str(error.value)
 
 

@@ -50,6 +50,26 @@ def filters(rows: int = 6) -> nn.Parameter:
     return nn.Parameter(matrix(rows, 4 * 9).reshape(rows, 4, 3, 3).clone())
 
 
+def test_filters_are_found_by_their_shape_where_nobody_says():
+    """As `Muon(network.parameters(), lr)`: filters by Muon, the rest as by SGD."""
+    torch.manual_seed(0)
+    mine = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.Linear(16, 3))
+    theirs = copy.deepcopy(mine)
+    own = Muon(mine.parameters(), 0.05, momentum=0.8)
+    rest = {"lr": 0.05, "momentum": 0.8}
+    groups = [
+        {"params": [theirs[0].weight], "orthogonal": True, **rest},
+        {"params": [theirs[0].bias, *theirs[2].parameters()], "orthogonal": False, **rest},
+    ]
+    x = torch.randn(5, 2, 4, 4)
+    for network, optimizer in ((mine, own), (theirs, Muon(groups))):
+        for _ in range(2):
+            optimizer.zero_grad()
+            network(x).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(mine.state_dict(), theirs.state_dict(), rtol=0, atol=0)
+
+
 def test_a_step_on_filters_by_hand():
     weight, momentum, lr = filters(), 0.6, 0.1
     optimizer = Muon([{"params": [weight], "lr": lr, "momentum": momentum, "orthogonal": True}])

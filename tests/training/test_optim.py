@@ -39,6 +39,42 @@ def test_the_rate_is_set_in_every_group():
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_an_overflow_in_the_first_step_leaves_no_trace(nesterov):
+    """fp16 begins with a scale that may overflow at once; what is skipped then must not count."""
+    model, plain = nn.Linear(3, 2), nn.Linear(3, 2)
+    plain.load_state_dict(model.state_dict())
+    optimizer = build_optimizer(model, OptimConfig(nesterov=nesterov))
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    x = torch.randn(4, 3)
+    for factor in (math.inf, 1.0, 1.0):
+        optimizer.zero_grad()
+        scaler.scale(factor * model(x).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    other = build_optimizer(plain, OptimConfig(nesterov=nesterov))
+    for _ in range(2):
+        other.zero_grad()
+        plain(x).sum().backward()
+        other.step()
+    torch.testing.assert_close(model.state_dict(), plain.state_dict())
+
+
+def test_momentum_begins_at_zero_as_if_it_were_made_in_the_first_step():
+    model, plain = nn.Linear(3, 2), nn.Linear(3, 2)
+    plain.load_state_dict(model.state_dict())
+    ours = build_optimizer(model, OptimConfig(weight_decay=0.01))
+    theirs = torch.optim.SGD(plain.parameters(), momentum=0.9, nesterov=True, fused=True)
+    theirs.param_groups[0]["lr"] = ours.param_groups[0]["lr"]
+    ours.param_groups[0]["weight_decay"] = 0.0
+    for network, optimizer in ((model, ours), (plain, theirs)):
+        for step in range(3):
+            optimizer.zero_grad()
+            network(torch.full((4, 3), step + 1.0)).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(model.state_dict(), plain.state_dict(), rtol=0, atol=0)
+
+
 class ByHand:
     """One number's way through an optimizer, as its paper writes it."""
 
