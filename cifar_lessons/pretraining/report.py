@@ -114,6 +114,27 @@ def costs_table() -> Table:
     return Table(columns, rows, caption if rows else NOTHING)
 
 
+def control_note() -> Markdown:
+    """Return how far training from scratch for as long ends from fine-tuning, in one sentence."""
+    tuned, longer = (
+        {run.seed: run.logits("test") for _, _, run in runs.status(recipes.get(name)) if run}
+        for name in (ARMS["after SimCLR"][0.1], LONG)
+    )
+    shared = sorted(tuned.keys() & longer.keys())
+    if not shared:
+        return Markdown("")
+    gap = paired_difference([tuned[s] for s in shared], [longer[s] for s in shared])
+    ends = f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f}{_one(gap)}".replace("-", "−")
+    if gap.low > 0 or gap.high < 0:
+        where = f"{abs(100 * gap.mean):.1f} points {'above' if gap.mean > 0 else 'below'}"
+    else:
+        where = "not clearly apart from"
+    return Markdown(
+        f"On a tenth of the labels, from scratch *for as long* ends {where} fine-tuning from "
+        f"features ({ends})."
+    )
+
+
 def views_of(name: str) -> int:
     """Return how many views of images a recipe's network sees in training.
 

@@ -42,6 +42,23 @@ def test_costs_name_what_is_counted(few):
 
 
 @pytest.mark.parametrize(
+    ("accuracy", "said"),
+    [
+        (0.80, "points above fine-tuning from features (+"),
+        (0.40, "points below fine-tuning from features (−"),
+        (0.60, "ends not clearly apart from fine-tuning from features (−"),
+    ],
+)
+def test_the_control_is_told_in_a_sentence(recorded, accuracy, said):
+    assert str(report.control_note()) == ""
+    recorded("labels10_simclr", 0.60, seeds=range(3))
+    recorded(results.LONG, accuracy)
+    told = str(report.control_note())
+    assert said in told
+    assert "; n = 1)" in told  # the control has one seed
+
+
+@pytest.mark.parametrize(
     ("name", "views"),
     [
         ("resnet18_w16_fp32", 12 * 351 * 128),
