@@ -23,6 +23,7 @@ from cifar_lessons.evaluation.metrics import Predictions
 from cifar_lessons.fields import differences
 
 SCHEMA = 1
+STORED = ("test", "val", "test_views")  # whose logits a run keeps
 MOST_NAMED = 12  # recorded runs that a message lists
 # What numpy raises for a file that is no archive of arrays, or is cut short.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -83,14 +84,16 @@ class Run:
         return self.minutes if busy is None else float(busy) / 60
 
     def logits(self, split: str = "test") -> Predictions:
-        """Return the stored predictions on `test` or `val`.
+        """Return the stored predictions on `test` or `val`, or on `test_views`.
+
+        The last are of the test images, in the views of a recipe that has `views`.
 
         Raises:
-            ValueError: Of another split none are stored.
+            ValueError: Of other images none are stored.
             UserError: Nothing is stored for that split, or logits and labels that no network gives.
         """
-        if split not in ("test", "val"):
-            raise ValueError(f"split must be test or val, got {split!r}")
+        if split not in STORED:
+            raise ValueError(f"split must be one of {', '.join(STORED)}, got {split!r}")
         stored = self._stored(split, "logits", "labels")
         try:
             return Predictions(stored["logits"].astype(np.float32), stored["labels"])

@@ -250,7 +250,7 @@ def test_a_run_that_is_not_there_is_told_by_what_is(folders, recipe, monkeypatch
 
 def test_a_split_whose_answers_are_not_kept_is_no_damage(folders, recipe):
     run = runs.read_run(str(folders.write(recipe, seed=0)))
-    with pytest.raises(ValueError, match="split must be test or val, got 'train'"):
+    with pytest.raises(ValueError, match="split must be one of test, val, test_views, got 'train'"):
         run.logits("train")
 
 

@@ -65,7 +65,8 @@ def _muon_groups(trained: dict[str, nn.Parameter], config: OptimConfig) -> list[
 
     def group(chosen: list[nn.Parameter], lr: float, **more: Any) -> dict[str, Any]:
         decay = {"momentum": side.momentum, "weight_decay": config.weight_decay / lr}
-        return {"params": chosen, "lr": lr, "lr_scale": lr / config.peak_lr, **decay, **more}
+        rates = {"lr": lr, "lr_scale": lr / config.peak_lr}
+        return {"params": chosen, "orthogonal": False, **rates, **decay, **more}
 
     filters = [p for p in trained.values() if p.ndim == 4]
     stem = [p for name, p in trained.items() if p.ndim == 1 and name.startswith("stem.")]
